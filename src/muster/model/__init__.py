@@ -1,0 +1,11 @@
+"""The nouns: frozen data and the errors, standard library only, no I/O, no async.
+
+instance.py    Instance: one running copy of a service; Health
+check.py       Check: how health is found out; CheckState: what was found
+service.py     Registration: what is written to a registry; the rules for names
+endpoint.py    Endpoint: one callable, by its full wire path or a short name
+snapshot.py    Snapshot: Pending | Known | Stale | Absent
+outcome.py     Outcome: how one attempt of a call ended
+events.py      Event: what happened, told to an Observer
+errors.py      MusterError and its kinds, by who must act
+"""

@@ -1,0 +1,114 @@
+"""What happened, as data. One synchronous observer is told; logs, metrics and traces hang on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from muster.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotUpdated:
+    """The registry answered for a name. `changed` is false where it only confirmed what was known; age starts anew."""
+
+    snapshot: Snapshot
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFailed:
+    """Asking the registry failed. `retry_in` and `age` in seconds; `age` is that of what is served meanwhile, or None."""
+
+    name: str
+    error: Exception
+    retry_in: float
+    age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRecovered:
+    """The registry answers again, `after` seconds and `failures` failed attempts."""
+
+    name: str
+    after: float
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEjected:
+    """A client stopped choosing an instance on evidence of its own, whatever the registry says of it."""
+
+    name: str
+    instance_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReturned:
+    """A client chooses an instance again, or for the first time. `after`: seconds since it was first seen or ejected."""
+
+    name: str
+    instance_id: str
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """One attempt of a call failed. `retrying` tells whether the caller will notice."""
+
+    name: str
+    method: str
+    instance_id: str
+    code: str
+    attempt: int
+    retrying: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBudgetExhausted:
+    """A call that would have been retried was not, lest retries become the outage."""
+
+    name: str
+    method: str
+
+
+class RegistrationState(StrEnum):
+    """Where a registration stands; readiness shows it."""
+
+    OFF = "off"
+    EXTERNAL = "external"
+    WAITING = "waiting"
+    REGISTERED = "registered"
+    FAILING = "failing"
+    DEREGISTERED = "deregistered"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """`why` is empty, or says what keeps the instance from being registered, or why its heartbeat does not arrive."""
+
+    name: str
+    instance_id: str
+    state: RegistrationState
+    why: str = ""
+
+
+Event = (
+    SnapshotUpdated
+    | WatchFailed
+    | WatchRecovered
+    | InstanceEjected
+    | InstanceReturned
+    | AttemptFailed
+    | RetryBudgetExhausted
+    | RegistrationChanged
+)
+
+Observer = Callable[[Event], None]
+"""Called on the thread and in the moment where it happened; must return at once and must not raise."""
+
+
+def ignore(event: Event) -> None:
+    """The observer that does nothing."""

@@ -1,0 +1,61 @@
+"""Everything known of one name at one moment.
+
+Four states, so that "nobody" and "not asked yet" never share a value (the idea is Finagle's Addr):
+
+    Pending ── first answer ──> Known <── instances ──> Absent
+                                  │  └── registry away ─┐
+                                  └──── registry away ──┴─> Stale ── answer ──> Known | Absent
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muster.model.instance import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Nothing is known yet. `why` is empty until asking has failed once; then it is the failure."""
+
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the registry says: every registered instance, also the unhealthy ones, in a stable order."""
+
+    name: str
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The last known, since the registry does not answer.
+
+    `since`: seconds since the epoch when the registry last confirmed it. `why`: what it fails with now.
+    """
+
+    name: str
+    instances: tuple[Instance, ...]
+    since: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The registry answered, and knows nobody of that name."""
+
+    name: str
+
+
+Answer = Known | Absent
+"""What a registry can say. Only a watcher, which knows of time and failure, makes the other two."""
+
+Snapshot = Pending | Known | Stale | Absent
+
+
+def instances_of(snapshot: Snapshot) -> tuple[Instance, ...]:
+    """The instances in a snapshot; none for Pending and Absent."""
+    return snapshot.instances if isinstance(snapshot, Known | Stale) else ()

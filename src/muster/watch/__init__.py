@@ -1,0 +1,1 @@
+"""Following a registry: one retry loop, one-slot broadcasts, shared and counted watches."""
