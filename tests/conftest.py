@@ -66,7 +66,7 @@ async def agent() -> AsyncIterator[Agent]:
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a task or a child process behind, and ends the child."""
-    if request.node.get_closest_marker("anyio"):
+    if "anyio_backend" in request.fixturenames:
         request.getfixturevalue("no_tasks_left_behind")
     before = children()
     yield

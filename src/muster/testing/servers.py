@@ -109,13 +109,9 @@ class ConsulServer:
         self.stop()
 
     def _launch(self, tries: int) -> None:
-        self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [*self._command, *_port_arguments(self._ports)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-        )
+        command = [*self._command, *_port_arguments(self._ports)]
+        log = self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if tries > 1 and self._port_was_taken():
             self._ports = free_ports(3)
             self._end(kill=True)
