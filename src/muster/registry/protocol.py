@@ -10,7 +10,7 @@ A backend never retries and never waits out an error: it raises, and its caller 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -44,9 +44,9 @@ class Registrar(Protocol):
 
 @runtime_checkable
 class Discovery(Protocol):
-    """Reads. Both methods return at once; iterating asks. Closing the iterator closes the request under way."""
+    """Reads. Both methods return at once; iterating asks. `aclose` closes the request under way."""
 
-    def watch(self, name: str) -> AsyncIterator[Answer]:
+    def watch(self, name: str) -> AsyncGenerator[Answer, None]:
         """The whole state of `name`, at once and then whenever it may have changed; never ends by itself.
 
         The same answer may come again: it confirms what is known. A slow reader sees only the newest. Nobody
@@ -55,7 +55,7 @@ class Discovery(Protocol):
         """
         ...
 
-    def watch_names(self) -> AsyncIterator[Mapping[str, frozenset[str]]]:
+    def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         """Every name that has instances, healthy or not, with the tags in use; like `watch`."""
         ...
 

@@ -1,0 +1,112 @@
+"""The one retry loop: ask a registry, keep what it said, ask again when it fails.
+
+Backends raise and never retry; whoever follows a name goes through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from random import Random
+from typing import TypeVar
+
+from muster.model.errors import RegistryUnavailable
+from muster.model.events import Observer, SnapshotUpdated, WatchFailed, WatchRecovered
+from muster.model.snapshot import Answer, Pending, Snapshot, Stale, instances_of
+from muster.registry.protocol import Discovery
+from muster.watch.backoff import Backoff
+from muster.watch.latest import Latest
+
+A = TypeVar("A")
+
+
+async def follow(
+    discovery: Discovery,
+    latest: Latest[Snapshot],
+    observe: Observer,
+    *,
+    backoff: Backoff = Backoff(),
+    rng: Random | None = None,
+) -> None:
+    """Keep `latest` true to what `discovery` says of its name, until cancelled.
+
+    Never raises for a failing registry: the snapshot becomes Stale, or stays Pending with the reason. Listeners hear
+    of changes only; `observe` hears of confirmations, failures and recovery too.
+    """
+    record = _Record(latest, observe)
+    answers = persist(lambda: discovery.watch(latest.value.name), record.failed, backoff=backoff, rng=rng)
+    async with aclosing(answers):
+        async for answer in answers:
+            record.answered(answer)
+
+
+async def persist(
+    ask: Callable[[], AsyncGenerator[A, None]],
+    failed: Callable[[Exception, float], None],
+    *,
+    backoff: Backoff = Backoff(),
+    rng: Random | None = None,
+) -> AsyncGenerator[A, None]:
+    """The answers of `ask`, asked anew with growing pauses each time that it fails; never ends by itself.
+
+    `failed(error, pause)` is called before each pause, in seconds. A pause that the registry asked for is kept to.
+    Any Exception counts as a failure: a fault in one answer must not end the watch of a process that lives for months.
+    """
+    rng = rng or Random()
+    failures = 0
+    while True:
+        error: Exception = RegistryUnavailable("the registry ended the watch")
+        try:
+            async with aclosing(ask()) as answers:
+                async for answer in answers:
+                    failures = 0
+                    yield answer
+        except Exception as raised:
+            error = raised
+        failures += 1
+        pause = backoff.pause(failures, rng)
+        if isinstance(error, RegistryUnavailable) and error.retry_after:
+            pause += error.retry_after
+        failed(error, pause)
+        await asyncio.sleep(pause)
+
+
+def doubt(snapshot: Snapshot, error: Exception, confirmed: float) -> Snapshot:
+    """What is left of `snapshot`, last confirmed at `confirmed` (seconds since the epoch), once asking has failed."""
+    why = str(error) or type(error).__name__
+    if isinstance(snapshot, Pending):
+        return Pending(snapshot.name, why)
+    return Stale(snapshot.name, instances_of(snapshot), confirmed, why)
+
+
+class _Record:
+    """What one watch has been told so far."""
+
+    def __init__(self, latest: Latest[Snapshot], observe: Observer) -> None:
+        self._latest = latest
+        self._observe = observe
+        self._confirmed: float | None = None
+        self._failures = 0
+        self._failing_since = 0.0
+
+    def answered(self, answer: Answer) -> None:
+        self._confirmed = time.time()
+        if self._failures:
+            after = time.monotonic() - self._failing_since
+            self._observe(WatchRecovered(answer.name, after, self._failures))
+            self._failures = 0
+        changed = answer != self._latest.value
+        if changed:
+            self._latest.set(answer)
+        self._observe(SnapshotUpdated(answer, changed))
+
+    def failed(self, error: Exception, pause: float) -> None:
+        if not self._failures:
+            self._failing_since = time.monotonic()
+        self._failures += 1
+        confirmed = self._confirmed
+        self._latest.set(doubt(self._latest.value, error, confirmed or 0.0))
+        age = None if confirmed is None else max(0.0, time.time() - confirmed)
+        self._observe(WatchFailed(self._latest.value.name, error, pause, age))
