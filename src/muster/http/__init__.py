@@ -1,0 +1,8 @@
+"""HTTP: servers and clients.
+
+asgi.py        the types of an ASGI application
+listening.py   a bound socket for an address, or an error that says what to do
+parser.py      requests as bytes; an offer to upgrade is none
+connection.py  one HTTP/1.1 connection, with limits on what a stranger may send
+server.py      serving: an ASGI application on an address, within this process
+"""

@@ -1,0 +1,116 @@
+"""An ASGI application on an address, within this process.
+
+uvicorn's own Server is left out: it takes the process's signals, and looks ten times a second whether it should
+stop, so that each stop costs 0.2 s. Its HTTP protocol is used with a listener of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.config import Config
+
+from muster.http.asgi import App, Receive, Scope, Send
+from muster.http.connection import Connection, Connections, Limits
+from muster.http.listening import listen
+from muster.model.instance import join_host_port
+
+_CANCEL_SECONDS = 1.0
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """`host:port`, to connect to from this machine: loopback for a wildcard."""
+        return join_host_port(_WILDCARDS.get(self.host, self.host), self.port)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
+@asynccontextmanager
+async def serving(app: App, address: str, *, limits: Limits | None = None, grace: float = 5.0) -> AsyncIterator[Bound]:
+    """Serves `app` on `address` (`HOST:PORT`; port 0 picks one) while the context lasts.
+
+    Listening when entered. On leaving, new connections are refused, idle ones closed, and requests under way have
+    `grace` seconds to finish; then their connections are cut and their calls of `app` cancelled. Takes no signals
+    and runs no lifespan. Raises BadConfiguration where it cannot listen.
+    """
+    config = _config(app, limits or Limits())
+    state = Connections(limits or Limits())
+    listener = await listen(address)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(config, state), sock=listener)
+    host, port = server.sockets[0].getsockname()[:2]
+    try:
+        yield Bound(host, port)
+    finally:
+        await _stop(server, state, grace)
+
+
+def _config(app: App, limits: Limits) -> Config:
+    config: Any = Config(
+        _ending_quietly(app),
+        interface="asgi3",
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]
+    )
+    config.load()
+    return config  # type: ignore[no-any-return]
+
+
+def _ending_quietly(app: App) -> App:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            # Only `_stop` cancels, once the connection is cut; uvicorn would log a traceback for it.
+            return
+
+    return call
+
+
+async def _stop(server: asyncio.Server, state: Connections, grace: float) -> None:
+    server.close()
+    for connection in list(state.connections):
+        connection.shutdown()
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await state.closed()
+                await _ended(state)
+    finally:
+        await _cut(state)
+
+
+async def _ended(state: Connections) -> None:
+    if state.tasks:
+        await asyncio.wait(list(state.tasks))
+
+
+async def _cut(state: Connections) -> None:
+    """Ends what is left: connections first, so that nobody takes a cancelled call's silence for an answer."""
+    for connection in list(state.connections):
+        connection.transport.abort()
+    await state.closed()
+    for task in list(state.tasks):
+        task.cancel()
+    with suppress(TimeoutError):  # an application that ignores its cancellation is left behind
+        async with asyncio.timeout(_CANCEL_SECONDS):
+            await _ended(state)
