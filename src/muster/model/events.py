@@ -19,7 +19,7 @@ class SnapshotUpdated:
 
 @dataclass(frozen=True, slots=True)
 class WatchFailed:
-    """Asking the registry failed. `retry_in` and `age` in seconds; `age` is that of what is served meanwhile, or None."""
+    """Asking the registry failed. `retry_in` and `age` in seconds; `age`: of what is served meanwhile, or None."""
 
     name: str
     error: Exception
@@ -37,6 +37,13 @@ class WatchRecovered:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchEnded:
+    """Nobody wants to know of a name any more: its age is nobody's concern from now on."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceEjected:
     """A client stopped choosing an instance on evidence of its own, whatever the registry says of it."""
 
@@ -47,7 +54,7 @@ class InstanceEjected:
 
 @dataclass(frozen=True, slots=True)
 class InstanceReturned:
-    """A client chooses an instance again, or for the first time. `after`: seconds since it was first seen or ejected."""
+    """A client chooses an instance again, or for the first time, `after` seconds since it was ejected or first seen."""
 
     name: str
     instance_id: str
@@ -99,6 +106,7 @@ Event = (
     SnapshotUpdated
     | WatchFailed
     | WatchRecovered
+    | WatchEnded
     | InstanceEjected
     | InstanceReturned
     | AttemptFailed
