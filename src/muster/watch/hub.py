@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from muster.model.events import Observer, ignore
+from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.registry.protocol import Discovery
 from muster.watch.backoff import Backoff
@@ -95,7 +95,9 @@ class Hub:
             watched.ending = asyncio.get_running_loop().call_later(self._linger, self._end, watched)
 
     def _end(self, watched: _Watched) -> None:
-        self._watched.pop(watched.latest.value.name, None)
+        name = watched.latest.value.name
+        self._watched.pop(name, None)
+        self._observe(WatchEnded(name))
         if watched.ending is not None:
             watched.ending.cancel()
         if watched.task is not None:
