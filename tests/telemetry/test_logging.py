@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+from typing import get_args
 
 import pytest
 
 from muster.model.check import Health
 from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
+    AnswerDoubted,
     AttemptFailed,
     Event,
     InstanceEjected,
@@ -46,6 +48,11 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             "a: watch failed: 127.0.0.1:8500: connection refused; nothing is known yet; again in 1.5 s",
         ),
         (WatchRecovered("a", 3.0, 2), logging.INFO, "a: the registry answers again after 3.0 s"),
+        (
+            AnswerDoubted("a", 3, 1, 30.0),
+            logging.WARNING,
+            "a: the registry suddenly dropped 3 instances and has 1; those that stay connected are kept for 30 s",
+        ),
         (WatchEnded("a"), logging.DEBUG, "a: no longer watched"),
         (
             InstanceEjected("a", "a-1", "connection lost"),
@@ -110,3 +117,8 @@ def test_lines_below_the_level_do_not_use_up_the_budget(caplog: pytest.LogCaptur
             log(SnapshotUpdated(Known("a", (UP,)), False))
         log(SnapshotUpdated(Known("a", (UP,)), True))
     assert caplog.messages == ["a: 1 registered"]
+
+
+def test_every_kind_of_event_has_a_line() -> None:
+    """An observer must not raise, whatever the event."""
+    assert set(get_args(Event)) <= set(line.registry)

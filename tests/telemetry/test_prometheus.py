@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from muster.model.check import Health
 from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
+    AnswerDoubted,
     AttemptFailed,
     Event,
     InstanceEjected,
@@ -23,7 +24,7 @@ from muster.model.events import (
 )
 from muster.model.instance import Instance
 from muster.model.snapshot import Known
-from muster.telemetry.prometheus import Metrics
+from muster.telemetry.prometheus import COUNTERS, Metrics
 
 UP = Instance("a-1", "a", "127.0.0.1", 1)
 DOWN = Instance("a-2", "a", "127.0.0.1", 2, health=Health.CRITICAL)
@@ -51,6 +52,7 @@ class Scrape:
     ("event", "name", "labels"),
     [
         (FAILED, "muster_watch_errors_total", {"service": "a", "error": "RegistryUnavailable"}),
+        (AnswerDoubted("a", 3, 1, 30.0), "muster_answers_doubted_total", {"service": "a"}),
         (InstanceEjected("a", "a-1", "lost"), "muster_ejections_total", {"service": "a"}),
         (InstanceReturned("a", "a-1", 0.1), "muster_returns_total", {"service": "a"}),
         (
@@ -123,7 +125,7 @@ def test_a_registration_is_in_one_state_at_a_time_and_goes_when_deregistered() -
 def test_every_metric_is_explained() -> None:
     text = generate_latest(Scrape().registry).decode()
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == 9
+    assert len(names) == len(COUNTERS) + 4
     for name in names:
         assert f"# HELP {name} " in text
 

@@ -9,13 +9,13 @@ from random import Random
 import pytest
 
 from muster.model.errors import Denied, RegistryUnavailable
-from muster.model.events import Event, SnapshotUpdated, WatchFailed, WatchRecovered
+from muster.model.events import AnswerDoubted, Event, SnapshotUpdated, WatchFailed, WatchRecovered
 from muster.model.instance import Instance
 from muster.model.snapshot import Absent, Answer, Known, Pending, Snapshot, Stale
 from muster.testing.clock import VirtualTimeLoop
 from muster.watch.backoff import Backoff
 from muster.watch.latest import Latest
-from muster.watch.watcher import doubt, follow
+from muster.watch.watcher import follow, unconfirmed
 
 pytestmark = pytest.mark.anyio
 
@@ -64,8 +64,9 @@ async def record(discovery: Scripted, backoff: Backoff = Backoff()) -> tuple[lis
 
 async def test_answers_become_snapshots_and_repeated_ones_only_confirm() -> None:
     snapshots, events = await record(Scripted([ONE, ONE, TWO, Absent("greeter")]))
-    assert snapshots == [ONE, TWO, Absent("greeter")]
-    assert [event.changed for event in events if isinstance(event, SnapshotUpdated)] == [True, False, True, True]
+    assert snapshots == [ONE, TWO, Known("greeter", (), (A, B)), Absent("greeter")]
+    assert [event.changed for event in events if isinstance(event, SnapshotUpdated)] == [True, False, True, True, True]
+    assert [event for event in events if isinstance(event, AnswerDoubted)] == [AnswerDoubted("greeter", 2, 0, 30.0)]
 
 
 async def test_what_was_known_is_kept_as_stale_and_replaced_on_return() -> None:
@@ -88,6 +89,14 @@ async def test_a_registry_that_never_answered_leaves_pending_with_the_reason() -
 async def test_an_answer_that_comes_back_the_same_after_an_outage_ends_stale() -> None:
     snapshots, _ = await record(Scripted([ONE, DOWN], [ONE]))
     assert [type(snapshot) for snapshot in snapshots] == [Known, Stale, Known]
+
+
+async def test_a_grace_does_not_end_while_the_registry_is_away() -> None:
+    """Its last word may have been the first sign of its fault."""
+    away = [[DOWN]] * 40
+    snapshots, _ = await record(Scripted([TWO, Absent("greeter"), DOWN], *away, [TWO]), Backoff(10, 10))
+    assert not any(isinstance(snapshot, Absent) for snapshot in snapshots)
+    assert snapshots[-2].doubtful == (A, B) and snapshots[-1] == TWO
 
 
 async def test_pauses_grow_and_keep_to_what_the_registry_asked_for() -> None:
@@ -113,5 +122,5 @@ async def test_a_watch_that_ends_or_raises_something_foreign_is_asked_anew() -> 
         (Stale("x", (A,), 5.0, "slow"), Stale("x", (A,), 5.0, "down")),
     ],
 )
-def test_doubt(before: Snapshot, after: Snapshot) -> None:
-    assert doubt(before, RegistryUnavailable("down"), 5.0) == after
+def test_unconfirmed(before: Snapshot, after: Snapshot) -> None:
+    assert unconfirmed(before, RegistryUnavailable("down"), 5.0) == after

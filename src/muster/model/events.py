@@ -18,6 +18,19 @@ class SnapshotUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerDoubted:
+    """The registry suddenly dropped so many instances that they are kept as doubtful for `grace` seconds.
+
+    `dropped`: how many; `left`: how many it still has.
+    """
+
+    name: str
+    dropped: int
+    left: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
 class WatchFailed:
     """Asking the registry failed. `retry_in` and `age` in seconds; `age`: of what is served meanwhile, or None."""
 
@@ -104,6 +117,7 @@ class RegistrationChanged:
 
 Event = (
     SnapshotUpdated
+    | AnswerDoubted
     | WatchFailed
     | WatchRecovered
     | WatchEnded

@@ -24,10 +24,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the registry says: every registered instance, also the unhealthy ones, in a stable order."""
+    """What the registry says: every registered instance, also the unhealthy ones, in a stable order.
+
+    `doubtful`: what the registry dropped too suddenly to be believed at once (`watch.belief`). They may be called only
+    while they are connected and when the others cannot do.
+    """
 
     name: str
     instances: tuple[Instance, ...]
+    doubtful: tuple[Instance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Stale:
     instances: tuple[Instance, ...]
     since: float
     why: str = ""
+    doubtful: tuple[Instance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +63,10 @@ Snapshot = Pending | Known | Stale | Absent
 
 
 def instances_of(snapshot: Snapshot) -> tuple[Instance, ...]:
-    """The instances in a snapshot; none for Pending and Absent."""
+    """The instances in a snapshot, without the doubtful; none for Pending and Absent."""
     return snapshot.instances if isinstance(snapshot, Known | Stale) else ()
+
+
+def doubtful_of(snapshot: Snapshot) -> tuple[Instance, ...]:
+    """The doubtful instances in a snapshot."""
+    return snapshot.doubtful if isinstance(snapshot, Known | Stale) else ()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import singledispatch
 
 from muster.model.events import (
+    AnswerDoubted,
     AttemptFailed,
     Event,
     InstanceEjected,
@@ -76,6 +77,14 @@ def _(event: SnapshotUpdated) -> Line:
     out = [instance.id for instance in instances if not instance.health.callable]
     critical = f", critical: {_some(out)}" if out else ""
     return level, f"{event.snapshot.name}: {len(instances)} registered{critical}"
+
+
+@line.register
+def _(event: AnswerDoubted) -> Line:
+    return logging.WARNING, (
+        f"{event.name}: the registry suddenly dropped {event.dropped} instances and has {event.left}; "
+        f"those that stay connected are kept for {event.grace:g} s"
+    )
 
 
 @line.register

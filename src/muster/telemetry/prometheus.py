@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from muster.model.check import Health
 from muster.model.errors import BadConfiguration
 from muster.model.events import (
+    AnswerDoubted,
     AttemptFailed,
     Event,
     InstanceEjected,
@@ -34,6 +35,7 @@ Labels = tuple[str, ...]
 
 COUNTERS = {
     "muster_watch_errors": ("Failed questions to the registry.", ("service", "error")),
+    "muster_answers_doubted": ("Answers of the registry that dropped too much to be believed at once.", ("service",)),
     "muster_ejections": ("Instances that this process stopped choosing on evidence of its own.", ("service",)),
     "muster_returns": ("Instances that this process began to choose, or chooses again.", ("service",)),
     "muster_attempts_failed": (
@@ -87,6 +89,8 @@ class Metrics(Collector):
         match event:
             case SnapshotUpdated():
                 self._updated(event)
+            case AnswerDoubted():
+                self._count("muster_answers_doubted", event.name)
             case WatchFailed():
                 self._failing[event.name] = True
                 self._count("muster_watch_errors", event.name, type(event.error).__name__)

@@ -13,10 +13,11 @@ from random import Random
 from typing import TypeVar
 
 from muster.model.errors import RegistryUnavailable
-from muster.model.events import Observer, SnapshotUpdated, WatchFailed, WatchRecovered
-from muster.model.snapshot import Answer, Pending, Snapshot, Stale, instances_of
+from muster.model.events import AnswerDoubted, Observer, SnapshotUpdated, WatchFailed, WatchRecovered
+from muster.model.snapshot import Answer, Pending, Snapshot, Stale, doubtful_of, instances_of
 from muster.registry.protocol import Discovery
 from muster.watch.backoff import Backoff
+from muster.watch.belief import Belief, Doubt, believe, expire
 from muster.watch.latest import Latest
 
 A = TypeVar("A")
@@ -28,18 +29,23 @@ async def follow(
     observe: Observer,
     *,
     backoff: Backoff = Backoff(),
+    doubt: Doubt = Doubt(),
     rng: Random | None = None,
 ) -> None:
     """Keep `latest` true to what `discovery` says of its name, until cancelled.
 
-    Never raises for a failing registry: the snapshot becomes Stale, or stays Pending with the reason. Listeners hear
-    of changes only; `observe` hears of confirmations, failures and recovery too.
+    Never raises for a failing registry: the snapshot becomes Stale, or stays Pending with the reason. What the
+    registry drops too suddenly stays as doubtful for a while (`belief`). Listeners hear of changes only; `observe`
+    hears of confirmations, failures and recovery too.
     """
-    record = _Record(latest, observe)
+    record = _Record(latest, observe, doubt)
     answers = persist(lambda: discovery.watch(latest.value.name), record.failed, backoff=backoff, rng=rng)
-    async with aclosing(answers):
-        async for answer in answers:
-            record.answered(answer)
+    try:
+        async with aclosing(answers):
+            async for answer in answers:
+                record.answered(answer)
+    finally:
+        record.close()
 
 
 async def persist(
@@ -73,40 +79,72 @@ async def persist(
         await asyncio.sleep(pause)
 
 
-def doubt(snapshot: Snapshot, error: Exception, confirmed: float) -> Snapshot:
+def unconfirmed(snapshot: Snapshot, error: Exception, confirmed: float) -> Snapshot:
     """What is left of `snapshot`, last confirmed at `confirmed` (seconds since the epoch), once asking has failed."""
     why = str(error) or type(error).__name__
     if isinstance(snapshot, Pending):
         return Pending(snapshot.name, why)
-    return Stale(snapshot.name, instances_of(snapshot), confirmed, why)
+    return Stale(snapshot.name, instances_of(snapshot), confirmed, why, doubtful_of(snapshot))
 
 
 class _Record:
-    """What one watch has been told so far."""
+    """What one watch has been told so far, and what is believed of it."""
 
-    def __init__(self, latest: Latest[Snapshot], observe: Observer) -> None:
+    def __init__(self, latest: Latest[Snapshot], observe: Observer, doubt: Doubt) -> None:
         self._latest = latest
         self._observe = observe
+        self._doubt = doubt
+        self._belief: Belief | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._confirmed: float | None = None
         self._failures = 0
         self._failing_since = 0.0
 
     def answered(self, answer: Answer) -> None:
+        now = asyncio.get_running_loop().time()
         self._confirmed = time.time()
         if self._failures:
-            after = time.monotonic() - self._failing_since
-            self._observe(WatchRecovered(answer.name, after, self._failures))
+            self._observe(WatchRecovered(answer.name, now - self._failing_since, self._failures))
             self._failures = 0
-        changed = answer != self._latest.value
-        if changed:
-            self._latest.set(answer)
-        self._observe(SnapshotUpdated(answer, changed))
+        self._hold(believe(self._belief, answer, now, self._doubt))
 
     def failed(self, error: Exception, pause: float) -> None:
         if not self._failures:
-            self._failing_since = time.monotonic()
+            self._failing_since = asyncio.get_running_loop().time()
         self._failures += 1
         confirmed = self._confirmed
-        self._latest.set(doubt(self._latest.value, error, confirmed or 0.0))
+        self._latest.set(unconfirmed(self._latest.value, error, confirmed or 0.0))
         age = None if confirmed is None else max(0.0, time.time() - confirmed)
         self._observe(WatchFailed(self._latest.value.name, error, pause, age))
+
+    def close(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+
+    def _hold(self, belief: Belief) -> None:
+        fresh = {instance.id for instance, _ in belief.doubtful}
+        if self._belief is not None:
+            fresh -= {instance.id for instance, _ in self._belief.doubtful}
+        self._belief = belief
+        snapshot = belief.snapshot
+        changed = snapshot != self._latest.value
+        if changed:
+            self._latest.set(snapshot)
+        if fresh:
+            self._observe(AnswerDoubted(snapshot.name, len(fresh), len(instances_of(snapshot)), self._doubt.grace))
+        self._observe(SnapshotUpdated(snapshot, changed))
+        self._wait_for_expiry(belief.until)
+
+    def _wait_for_expiry(self, until: float | None) -> None:
+        self.close()
+        if until is not None:
+            self._expiry = asyncio.get_running_loop().call_at(until, self._expire)
+
+    def _expire(self) -> None:
+        """A grace has ended. While the registry is away nothing ends: its last word may have been a mistake."""
+        assert self._belief is not None
+        now = asyncio.get_running_loop().time()
+        if self._failures:
+            self._wait_for_expiry(now + 1.0)
+        else:
+            self._hold(expire(self._belief, now))

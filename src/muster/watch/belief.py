@@ -1,0 +1,77 @@
+"""Which answers of a registry to believe. Pure.
+
+A registry that has just lost its data, or is partitioned from the agents that hold registrations, says in good faith
+that nobody is there. To obey turns its fault into everybody's outage; to ignore it means calling instances that were
+deliberately taken away. So what is dropped too suddenly is *doubtful* for a while: it may still be called while its
+connection holds, and is forgotten when its grace ends or it leaves of its own accord.
+
+    an answer drops ...                             what it drops is
+    all of a set of any size                        doubtful
+    more than half of a set of `large` or more      doubtful
+    anything else                                   gone
+
+Scaling to zero on purpose looks the same as an accident. It ends all the same: draining instances say NOT_SERVING and
+close their connections, and the grace ends the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from muster.model.instance import Instance
+from muster.model.snapshot import Answer, Known, instances_of
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """When to doubt. `grace`: seconds that a dropped instance stays doubtful, three heartbeats by default; 0 believes
+    everything. `large`: the size from which a set is expected not to lose more than half of itself at once."""
+
+    grace: float = 30.0
+    large: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed of one name: the last answer, and what it or an earlier one dropped with the end of its grace.
+
+    Times are of any clock that does not go backwards, in seconds.
+    """
+
+    answer: Answer
+    doubtful: tuple[tuple[Instance, float], ...] = ()
+
+    @property
+    def snapshot(self) -> Answer:
+        if not self.doubtful:
+            return self.answer
+        return Known(self.answer.name, instances_of(self.answer), tuple(instance for instance, _ in self.doubtful))
+
+    @property
+    def until(self) -> float | None:
+        """When `expire` will change something next."""
+        return min((end for _, end in self.doubtful), default=None)
+
+
+def believe(belief: Belief | None, answer: Answer, now: float, doubt: Doubt = Doubt()) -> Belief:
+    """What is believed once the registry has given `answer`."""
+    present = {instance.id for instance in instances_of(answer)}
+    if belief is None:
+        return Belief(answer)
+    kept = tuple(entry for entry in belief.doubtful if entry[0].id not in present and entry[1] > now)
+    before = instances_of(belief.answer)
+    dropped = [instance for instance in before if instance.id not in present]
+    if doubt.grace > 0 and _sudden(len(before), len(dropped), bool(present), doubt):
+        kept += tuple((instance, now + doubt.grace) for instance in dropped)
+    return Belief(answer, kept)
+
+
+def expire(belief: Belief, now: float) -> Belief:
+    """What is left once the graces that have ended by `now` are over."""
+    return Belief(belief.answer, tuple(entry for entry in belief.doubtful if entry[1] > now))
+
+
+def _sudden(before: int, dropped: int, anybody: bool, doubt: Doubt) -> bool:
+    if not dropped:
+        return False
+    return not anybody or (before >= doubt.large and dropped * 2 > before)
