@@ -72,7 +72,7 @@ async def test_readers_of_one_name_share_one_watch() -> None:
 
 async def test_a_watch_lingers_after_its_last_reader_and_then_ends() -> None:
     discovery = Counting()
-    async with Hub(discovery, overrides=Overrides(environ={}), linger=30) as hub:
+    async with Hub(discovery, overrides=Overrides(environ={})) as hub:
         first, second = hub.watch("greeter"), hub.watch("greeter")
         await until(first.latest, lambda snapshot: isinstance(snapshot, Known))
         first.close()
@@ -121,6 +121,6 @@ async def test_an_override_in_the_environment_wins_over_the_file(tmp_path: Path)
 
 async def test_a_faulty_override_in_the_environment_is_told_to_who_asks_for_the_name() -> None:
     async with Hub(Counting(), overrides=Overrides(environ={"MUSTER_OVERRIDE_GREETER": "localhost"})) as hub:
-        with pytest.raises(BadConfiguration, match="MUSTER_OVERRIDE_GREETER.*has no port"):
+        with pytest.raises(BadConfiguration, match=r"MUSTER_OVERRIDE_GREETER.*has no port"):
             hub.watch("greeter")
         hub.watch("orders")

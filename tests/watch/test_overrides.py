@@ -48,7 +48,7 @@ def test_a_fault_is_named_with_its_place(document: object, complaint: str) -> No
 def test_a_file_that_cannot_be_read_at_the_start_is_an_error(tmp_path: Path) -> None:
     faulty = tmp_path / "faulty.toml"
     faulty.write_text("[greeter")
-    with pytest.raises(BadConfiguration, match="faulty.toml"):
+    with pytest.raises(BadConfiguration, match=r"faulty\.toml"):
         Overrides.configured({"MUSTER_OVERRIDES": str(faulty)})
     with pytest.raises(BadConfiguration, match="cannot read"):
         Overrides.configured({"MUSTER_OVERRIDES": str(tmp_path)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -10,12 +11,22 @@ from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.registry.protocol import Discovery
 from muster.watch.backoff import Backoff
+from muster.watch.belief import Doubt
+from muster.watch.disk import Disk
+from muster.watch.keeper import Keeper
 from muster.watch.latest import Latest
 from muster.watch.overrides import Overrides
 from muster.watch.watcher import follow
 
-LINGER = 30.0
-"""Seconds that a watch outlives its last reader, so that a name used now and then is not asked for anew each time."""
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`linger`: seconds that a watch outlives its last reader, so that a name used now and then is not asked for anew
+    each time. `backoff`: between attempts to reach the registry. `doubt`: which answers are not believed at once."""
+
+    linger: float = 30.0
+    backoff: Backoff = Backoff()
+    doubt: Doubt = Doubt()
 
 
 class Subscription:
@@ -35,7 +46,8 @@ class Subscription:
 class Hub:
     """Watches by name, for one registry and one event loop. Enter it, then `watch`; leaving ends every watch.
 
-    `overrides` say which names are not asked of the registry at all, but of a list, DNS or a mesh.
+    `overrides` say which names are not asked of the registry at all, but of a list, DNS or a mesh. `disk`, prepared,
+    keeps what was last known for the next run.
     """
 
     def __init__(
@@ -44,28 +56,31 @@ class Hub:
         observe: Observer = ignore,
         *,
         overrides: Overrides | None = None,
-        backoff: Backoff = Backoff(),
-        linger: float = LINGER,
+        disk: Disk | None = None,
+        settings: Settings = Settings(),
     ) -> None:
         self._discovery = discovery
         self._observe = observe
         self._overrides = overrides or Overrides()
-        self._backoff = backoff
-        self._linger = linger
+        self._keeper = None if disk is None else Keeper(disk)
+        self._settings = settings
         self._watched: dict[str, _Watched] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._polling: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._group = await asyncio.TaskGroup().__aenter__()
-        self._polling = self._group.create_task(self._overrides.poll(), name="muster overrides")
+        self._upkeep.append(self._group.create_task(self._overrides.poll(), name="muster overrides"))
+        if self._keeper is not None:
+            self._upkeep.append(self._group.create_task(self._keeper.run(), name="muster disk"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._group is not None and self._polling is not None
-        self._polling.cancel()
+        assert self._group is not None
+        for task in self._upkeep:
+            task.cancel()
         for watched in tuple(self._watched.values()):
             self._end(watched)
         group, self._group = self._group, None
@@ -92,7 +107,7 @@ class Hub:
     def _release(self, watched: _Watched) -> None:
         watched.readers -= 1
         if not watched.readers and self._group is not None:
-            watched.ending = asyncio.get_running_loop().call_later(self._linger, self._end, watched)
+            watched.ending = asyncio.get_running_loop().call_later(self._settings.linger, self._end, watched)
 
     def _end(self, watched: _Watched) -> None:
         name = watched.latest.value.name
@@ -108,11 +123,33 @@ class Hub:
         name = latest.value.name
         while True:
             override = self._overrides.of(name)
-            source = self._discovery if override is None else override.source() or self._discovery
+            source = None if override is None else override.source()
             async with asyncio.TaskGroup() as group:
-                following = group.create_task(follow(source, latest, self._observe, backoff=self._backoff))
+                following = group.create_task(
+                    self._follow_registry(latest) if source is None else self._follow_source(source, latest)
+                )
                 await self._overrides.changed(name, override)
                 following.cancel()
+
+    async def _follow_source(self, source: Discovery, latest: Latest[Snapshot]) -> None:
+        await follow(source, latest, self._observe, backoff=self._settings.backoff, doubt=Doubt(grace=0))
+
+    async def _follow_registry(self, latest: Latest[Snapshot]) -> None:
+        keeper = self._keeper
+        remembered = await keeper.load(latest.value.name) if keeper else None
+        unlisten = latest.listen(keeper.note) if keeper else None
+        try:
+            await follow(
+                self._discovery,
+                latest,
+                self._observe,
+                backoff=self._settings.backoff,
+                doubt=self._settings.doubt,
+                remembered=remembered,
+            )
+        finally:
+            if unlisten:
+                unlisten()
 
 
 class _Watched:

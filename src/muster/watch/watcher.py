@@ -22,6 +22,9 @@ from muster.watch.latest import Latest
 
 A = TypeVar("A")
 
+PATIENCE = 1.0
+"""Seconds that a registry has for its first answer before what is remembered from an earlier run is used."""
+
 
 async def follow(
     discovery: Discovery,
@@ -30,15 +33,17 @@ async def follow(
     *,
     backoff: Backoff = Backoff(),
     doubt: Doubt = Doubt(),
+    remembered: Stale | None = None,
     rng: Random | None = None,
 ) -> None:
     """Keep `latest` true to what `discovery` says of its name, until cancelled.
 
     Never raises for a failing registry: the snapshot becomes Stale, or stays Pending with the reason. What the
-    registry drops too suddenly stays as doubtful for a while (`belief`). Listeners hear of changes only; `observe`
+    registry drops too suddenly stays as doubtful for a while (`belief`). `remembered`, from an earlier run, stands in
+    until the first answer, once asking has failed or has taken too long. Listeners hear of changes only; `observe`
     hears of confirmations, failures and recovery too.
     """
-    record = _Record(latest, observe, doubt)
+    record = _Record(latest, observe, doubt, remembered)
     answers = persist(lambda: discovery.watch(latest.value.name), record.failed, backoff=backoff, rng=rng)
     try:
         async with aclosing(answers):
@@ -90,15 +95,18 @@ def unconfirmed(snapshot: Snapshot, error: Exception, confirmed: float) -> Snaps
 class _Record:
     """What one watch has been told so far, and what is believed of it."""
 
-    def __init__(self, latest: Latest[Snapshot], observe: Observer, doubt: Doubt) -> None:
+    def __init__(self, latest: Latest[Snapshot], observe: Observer, doubt: Doubt, remembered: Stale | None) -> None:
         self._latest = latest
         self._observe = observe
         self._doubt = doubt
         self._belief: Belief | None = None
-        self._expiry: asyncio.TimerHandle | None = None
-        self._confirmed: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._remembered = remembered
+        self._confirmed = remembered.since if remembered else None
         self._failures = 0
         self._failing_since = 0.0
+        if remembered is not None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._remember)
 
     def answered(self, answer: Answer) -> None:
         now = asyncio.get_running_loop().time()
@@ -112,14 +120,21 @@ class _Record:
         if not self._failures:
             self._failing_since = asyncio.get_running_loop().time()
         self._failures += 1
+        self._remember()
         confirmed = self._confirmed
         self._latest.set(unconfirmed(self._latest.value, error, confirmed or 0.0))
         age = None if confirmed is None else max(0.0, time.time() - confirmed)
         self._observe(WatchFailed(self._latest.value.name, error, pause, age))
 
     def close(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._remembered = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _remember(self) -> None:
+        """What an earlier run knew is better than nothing."""
+        if self._remembered is not None and isinstance(self._latest.value, Pending):
+            self._latest.set(self._remembered)
 
     def _hold(self, belief: Belief) -> None:
         fresh = {instance.id for instance, _ in belief.doubtful}
@@ -136,9 +151,10 @@ class _Record:
         self._wait_for_expiry(belief.until)
 
     def _wait_for_expiry(self, until: float | None) -> None:
-        self.close()
+        if self._timer is not None:
+            self._timer.cancel()
         if until is not None:
-            self._expiry = asyncio.get_running_loop().call_at(until, self._expire)
+            self._timer = asyncio.get_running_loop().call_at(until, self._expire)
 
     def _expire(self) -> None:
         """A grace has ended. While the registry is away nothing ends: its last word may have been a mistake."""

@@ -1,0 +1,57 @@
+"""Writing snapshots to disk as they change, in a thread, and no more often than is of use."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from muster.model.snapshot import Absent, Known, Snapshot, Stale
+from muster.watch.disk import Disk
+
+log = logging.getLogger("muster.disk")
+
+INTERVAL = 1.0
+"""Seconds between two writes of a name: a rollout changes it many times a second, and only the end of it matters."""
+
+
+class Keeper:
+    """What there is to be written, and the task that writes it. For one event loop."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._dirty: dict[str, Known | Absent] = {}
+        self._changed = asyncio.Event()
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Keep `snapshot` soon. What the registry did not say itself is not kept, nor what is in doubt."""
+        if isinstance(snapshot, Known | Absent):
+            self._dirty[snapshot.name] = snapshot
+            self._changed.set()
+
+    async def load(self, name: str) -> Stale | None:
+        return await asyncio.to_thread(self._disk.load, name)
+
+    async def run(self) -> None:
+        """Write until cancelled; then what is left is written at once. A disk that fails is told of, and no more."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await asyncio.to_thread(self._write, self._take())
+                await asyncio.sleep(INTERVAL)
+        finally:
+            self._write(self._take())
+
+    def _take(self) -> list[Known | Absent]:
+        taken, self._dirty = self._dirty, {}
+        return list(taken.values())
+
+    def _write(self, snapshots: list[Known | Absent]) -> None:
+        for snapshot in snapshots:
+            try:
+                if isinstance(snapshot, Absent):
+                    self._disk.forget(snapshot.name)
+                elif not snapshot.doubtful:
+                    self._disk.save(snapshot)
+            except OSError as error:
+                log.warning("what is known of %s could not be kept on disk: %s", snapshot.name, error)
