@@ -1,4 +1,4 @@
-"""`python -m bench [SUBJECT...] [--quick] [--json]`: measure, print a table, exit with 1 where a bound does not hold."""
+"""`python -m bench [SUBJECT...] [--quick] [--json]`: measure, print a table; exit 1 where a bound does not hold."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """`value` is a median of repeats; `spread` the repeats' least and greatest. Exactly one bound, or none: a report."""
+    """`value` is a median of repeats; `spread` their least and greatest. One bound, or none: a report."""
 
     what: str
     value: float
