@@ -1,0 +1,163 @@
+"""The checks that run: a timer for each TTL check, a task for each of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from muster.agent.checks.definition import CheckDefinition, Kind
+from muster.agent.checks.state import Result, Thresholds, count, fresh_streak
+from muster.model.check import Health
+
+Report = Callable[[str, Result], None]
+"""Called with a check's id and what a look found. Synchronous, must not raise."""
+
+Silence = Callable[[str], None]
+"""Called with the id of a TTL check when its time is over. Synchronous, must not raise."""
+
+Look = Callable[[CheckDefinition], Awaitable[Result]]
+
+_log = logging.getLogger("muster.agent.checks")
+
+
+class RunningChecks:
+    """Starts, stops and owns them. Enter before `start`; leaving stops all. For use on one event loop.
+
+    `shortest_interval`, in seconds, is what a smaller interval is raised to.
+    """
+
+    def __init__(self, report: Report, silence: Silence, shortest_interval: float, rng: Random) -> None:
+        self._report = report
+        self._silence = silence
+        self._shortest = shortest_interval
+        self._rng = rng
+        self._stack = AsyncExitStack()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[str, asyncio.Task[None] | _Countdown] = {}
+        self._looks: dict[Kind, Look] = {}
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for check_id in list(self._running):
+            self.stop(check_id)
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def monitors(self) -> int:
+        """How many checks look at something."""
+        return len(self._running) - self.countdowns
+
+    @property
+    def countdowns(self) -> int:
+        """How many TTL checks there are."""
+        return sum(isinstance(running, _Countdown) for running in self._running.values())
+
+    def start(self, check_id: str, definition: CheckDefinition) -> None:
+        """Run a check, in place of one of the same id. The first look is within one interval, at random, so that checks
+        that were registered together do not all look at once; a TTL check has a whole TTL."""
+        self.stop(check_id)
+        if definition.kind is Kind.TTL:
+            self._running[check_id] = _Countdown(definition.ttl, lambda: self._silence(check_id))
+            return
+        assert self._tasks is not None, "enter first"
+        task = self._tasks.create_task(self._look_again_and_again(check_id, definition), name=f"check {check_id}")
+        self._running[check_id] = task
+
+    def stop(self, check_id: str) -> None:
+        """Stop a check. An unknown id is fine."""
+        running = self._running.pop(check_id, None)
+        if running is not None:
+            running.cancel()
+
+    def renew(self, check_id: str) -> bool:
+        """Start a TTL check's time anew. False if there is no TTL check of that id."""
+        running = self._running.get(check_id)
+        if not isinstance(running, _Countdown):
+            return False
+        running.renew()
+        return True
+
+    async def _look_again_and_again(self, check_id: str, definition: CheckDefinition) -> None:
+        interval = max(definition.interval, self._shortest)
+        look = self._look_for(definition.kind)
+        thresholds = Thresholds(definition.success_before_passing, definition.failures_before_critical)
+        streak = fresh_streak(thresholds)
+        await asyncio.sleep(self._rng.random() * interval)
+        while True:
+            result = await _look_safely(look, definition)
+            streak, counts = count(streak, result.health, thresholds)
+            if counts:
+                self._report(check_id, result)
+            await asyncio.sleep(interval)
+
+    def _look_for(self, kind: Kind) -> Look:
+        look = self._looks.get(kind)
+        if look is None:
+            look = self._looks[kind] = self._import_look(kind)
+        return look
+
+    def _import_look(self, kind: Kind) -> Look:
+        if kind is Kind.HTTP:
+            from muster.agent.checks.http import HTTPLooks
+
+            return HTTPLooks(self._stack).look
+        if kind is Kind.GRPC:
+            from muster.agent.checks import grpc
+
+            return grpc.look
+        from muster.agent.checks import tcp
+
+        return tcp.look
+
+
+async def _look_safely(look: Look, definition: CheckDefinition) -> Result:
+    """A fault of ours makes the check critical, with its text, and leaves the agent alive."""
+    try:
+        return await look(definition)
+    except Exception as error:
+        _log.exception("the %s check of %s failed by a fault of the agent", definition.kind, definition.target)
+        return Result(Health.CRITICAL, f"the check could not be run: {error!r}")
+
+
+class _Countdown:
+    """A timer that is put off often and fires rarely.
+
+    Putting it off moves a number and leaves the loop's timer alone; when that fires early it is set for the rest. A
+    heartbeat costs no timer thus, which matters with ten thousand of them.
+    """
+
+    __slots__ = ("_deadline", "_on_silence", "_timer", "_ttl")
+
+    def __init__(self, ttl: float, on_silence: Callable[[], None]) -> None:
+        self._ttl = ttl
+        self._on_silence = on_silence
+        self._timer: asyncio.TimerHandle | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.time() + self._ttl
+        if self._timer is None:
+            self._timer = loop.call_at(self._deadline, self._fire)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _fire(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._fire)
+            return
+        self._timer = None
+        self._on_silence()

@@ -1,0 +1,26 @@
+"""One look at a TCP port: it is well if it takes a connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+from muster.agent.checks.definition import CheckDefinition
+from muster.agent.checks.state import Result
+from muster.agent.checks.target import dial_error, split_target
+from muster.model.check import Health
+
+DEFAULT_TIMEOUT = 10.0
+
+
+async def look(definition: CheckDefinition) -> Result:
+    """Connect to the target and close. Never raises but for cancellation: failure is a result."""
+    host, port, problem = split_target(definition.target)
+    if problem:
+        return Result(Health.CRITICAL, problem)
+    try:
+        async with asyncio.timeout(definition.timeout or DEFAULT_TIMEOUT):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, UnicodeError) as error:
+        return Result(Health.CRITICAL, dial_error(host, port, error))
+    writer.transport.abort()
+    return Result(Health.PASSING, f"TCP connect {definition.target}: Success")

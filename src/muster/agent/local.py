@@ -1,0 +1,208 @@
+"""What is registered with this agent, and how it reaches the catalog.
+
+The agent keeps its own view of its instances and checks, as Consul's does: a check's output that changes alone is
+seen at the agent at once and reaches the catalog, and those who watch it, some minutes later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from types import MappingProxyType
+from typing import NamedTuple
+
+from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.rows import CheckRow, ServiceRow
+from muster.agent.checks.definition import CheckDefinition
+from muster.agent.checks.running import RunningChecks
+from muster.agent.checks.state import CriticalSince, Result, expired, reported
+from muster.model.check import Health
+
+_log = logging.getLogger("muster.agent.local")
+
+
+def service_of_agent(service_id: str) -> Topic:
+    """One instance in the agent's own view."""
+    return ("agent service", service_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Consul's own times, in seconds; tests make them shorter.
+
+    `shortest_interval` and `shortest_deregister_after` are what smaller values in a check are raised to. Checks that
+    have been critical for too long are looked for every `reap_every`. `publish_output_after`: how long, about, the
+    changed output of a check waits before the catalog has it.
+    """
+
+    shortest_interval: float = 1.0
+    shortest_deregister_after: float = 60.0
+    reap_every: float = 30.0
+    publish_output_after: float = 300.0
+
+
+class NewCheck(NamedTuple):
+    """A check to be registered. A definition of None: nobody looks, the state stays as it is."""
+
+    row: CheckRow
+    definition: CheckDefinition | None
+
+
+class NotATTLCheck(Exception):
+    """A report for a check that does not exist or that the agent looks after itself."""
+
+
+@dataclass(slots=True)
+class _Check:
+    """One check: what the agent knows, the output that the catalog has, and the timer that will bring it up to date."""
+
+    row: CheckRow
+    definition: CheckDefinition | None
+    published: str
+    critical: CriticalSince = field(default_factory=CriticalSince)
+    publishing: asyncio.TimerHandle | None = None
+
+
+class LocalServices:
+    """The instances and checks of this agent. Every method is synchronous and done when it returns.
+
+    `wake` is told the topics that each write concerns. For use on one event loop, within `checks`.
+    """
+
+    def __init__(self, node: str, catalog: Catalog, wake: Callable[[Iterable[Topic]], None], timing: Timing) -> None:
+        self._node = node
+        self._catalog = catalog
+        self._wake = wake
+        self._timing = timing
+        self._rng = Random()
+        self._services: dict[str, ServiceRow] = {}
+        self._checks: dict[str, _Check] = {}
+        self.running = RunningChecks(self._found, self._silent, timing.shortest_interval, self._rng)
+
+    @property
+    def services(self) -> Mapping[str, ServiceRow]:
+        """The instances by id; a live view."""
+        return MappingProxyType(self._services)
+
+    @property
+    def checks(self) -> dict[str, CheckRow]:
+        """The checks by id, as the agent knows them now."""
+        return {check_id: check.row for check_id, check in self._checks.items()}
+
+    def register_service(self, row: ServiceRow, checks: Iterable[NewCheck], *, replace_checks: bool) -> None:
+        """Write an instance with its checks. A check that it had keeps its state; one that is not named now stays,
+        unless `replace_checks`."""
+        new = [check._replace(row=self._with_state(check.row)) for check in checks]
+        if replace_checks:
+            named = {check.row.id for check in new}
+            for check_id in [id_ for id_ in self._checks_of(row.id) if id_ not in named]:
+                self.deregister_check(check_id)
+        known = self._services.get(row.id)
+        self._services[row.id] = row
+        for check_id in self._checks_of(row.id):
+            check = self._checks[check_id]
+            check.row = replace(check.row, service_name=row.name, service_tags=row.tags)
+        for check in new:
+            self._start(check)
+        published = [self._published(check.row) for check in new]
+        topics = self._catalog.register(None, row, published)
+        self._wake(topics if known == row else topics | {service_of_agent(row.id)})
+
+    def deregister_service(self, service_id: str) -> None:
+        """Remove an instance and its checks. An unknown id is fine."""
+        if self._services.pop(service_id, None) is None:
+            return
+        for check_id in self._checks_of(service_id):
+            self._stop(check_id)
+        self._wake(self._catalog.deregister_service(self._node, service_id) | {service_of_agent(service_id)})
+
+    def register_check(self, new: NewCheck) -> None:
+        """Write a check of an instance, which must exist, or of the node. One that was there keeps its state."""
+        new = new._replace(row=self._with_state(new.row))
+        self._start(new)
+        self._publish(new.row.id)
+
+    def deregister_check(self, check_id: str) -> None:
+        """Remove a check. An unknown id is fine."""
+        if check_id in self._checks:
+            self._stop(check_id)
+            self._wake(self._catalog.deregister_check(self._node, check_id))
+
+    def report(self, check_id: str, health: Health, note: str) -> None:
+        """A heartbeat: set a TTL check's state and start its time anew. Raises NotATTLCheck."""
+        if not self.running.renew(check_id):
+            raise NotATTLCheck(check_id)
+        definition = self._checks[check_id].definition
+        limit = definition.output_limit if definition else 0
+        self._found(check_id, reported(health, note, limit))
+
+    def overdue(self, now: float) -> list[str]:
+        """The ids of the instances that have been critical for longer than one of their checks allows."""
+        return sorted({check.row.service_id for check in self._checks.values() if self._is_overdue(check, now)})
+
+    def _is_overdue(self, check: _Check, now: float) -> bool:
+        if check.definition is None or not check.definition.deregister_after or not check.row.service_id:
+            return False
+        limit = max(check.definition.deregister_after, self._timing.shortest_deregister_after)
+        return check.critical.for_longer_than(limit, now)
+
+    def _checks_of(self, service_id: str) -> list[str]:
+        return [id_ for id_, check in self._checks.items() if check.row.service_id == service_id]
+
+    def _with_state(self, row: CheckRow) -> CheckRow:
+        known = self._checks.get(row.id)
+        return row if known is None else replace(row, status=known.row.status, output=known.row.output)
+
+    def _start(self, new: NewCheck) -> None:
+        """Keep the check and run it. What its predecessor of the same id had still to publish stays to be published."""
+        known = self._checks.get(new.row.id)
+        check = _Check(new.row, new.definition, known.published if known else new.row.output)
+        check.publishing = known.publishing if known else None
+        self._checks[new.row.id] = check
+        if new.definition is None:
+            self.running.stop(new.row.id)
+        else:
+            self.running.start(new.row.id, new.definition)
+
+    def _stop(self, check_id: str) -> None:
+        self.running.stop(check_id)
+        check = self._checks.pop(check_id)
+        if check.publishing is not None:
+            check.publishing.cancel()
+
+    def _silent(self, check_id: str) -> None:
+        check = self._checks[check_id]
+        _log.info("check %s of %s: nobody reported in time", check_id, check.row.service_id or "the node")
+        self._found(check_id, expired(check.row.output))
+
+    def _found(self, check_id: str, result: Result) -> None:
+        check = self._checks[check_id]
+        check.critical = check.critical.after(result.health, asyncio.get_running_loop().time())
+        if check.row.status is not result.health:
+            check.row = replace(check.row, status=result.health, output=result.output)
+            self._publish(check_id)
+        elif check.row.output != result.output:
+            check.row = replace(check.row, output=result.output)
+            self._publish_later(check)
+
+    def _published(self, row: CheckRow) -> CheckRow:
+        """The row as the catalog is to have it: without an output that is still to be published."""
+        check = self._checks[row.id]
+        return row if check.publishing is None else replace(row, output=check.published)
+
+    def _publish(self, check_id: str) -> None:
+        check = self._checks[check_id]
+        if check.publishing is not None:
+            check.publishing.cancel()
+            check.publishing = None
+        check.published = check.row.output
+        self._wake(self._catalog.register(None, None, [check.row]))
+
+    def _publish_later(self, check: _Check) -> None:
+        """Half the time and up to one and a half, at random, so that many checks do not publish at once."""
+        if check.publishing is None:
+            delay = self._timing.publish_output_after * (0.5 + self._rng.random())
+            check.publishing = asyncio.get_running_loop().call_later(delay, self._publish, check.row.id)
