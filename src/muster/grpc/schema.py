@@ -44,12 +44,13 @@ class Schema:
         Raises Fault INVALID_ARGUMENT, which names the field at fault by its path, and what was expected there.
         """
         descriptor = self.request_type(endpoint)
+        if fault := explain(descriptor, value):
+            raise _misfit(descriptor, fault)
         message = GetMessageClass(descriptor)()
         try:
             json_format.ParseDict(value, message, descriptor_pool=self._pool, max_recursion_depth=MAX_DEPTH)
         except Exception as error:  # ParseError for most, but whatever the type of a value provokes for some
-            text = explain(descriptor, value) or str(error)
-            raise Fault("INVALID_ARGUMENT", f"{descriptor.full_name}: {text}") from error
+            raise _misfit(descriptor, error) from error
         return message
 
     def decode(self, endpoint: Endpoint, data: bytes) -> Message:
@@ -127,3 +128,7 @@ def _endpoints(pool: DescriptorPool, service: str) -> Iterator[Endpoint]:
 
 def _contradiction(why: object) -> Fault:
     return Fault("INTERNAL", f"the server's reflection contradicts itself: {why}")
+
+
+def _misfit(descriptor: Descriptor, why: object) -> Fault:
+    return Fault("INVALID_ARGUMENT", f"{descriptor.full_name}: {why}")
