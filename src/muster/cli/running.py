@@ -1,0 +1,86 @@
+"""Running a coroutine as a command, and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a supervisor, a terminal that was closed."""
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Runs `main` on a new event loop, uvloop's where it is installed. Ctrl-C cancels it: KeyboardInterrupt."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop
+
+
+async def until_signalled() -> int:
+    """Waits for the first signal that ends a program, and returns the exit status that it calls for.
+
+    That is 130 for Ctrl-C, as shells count it, and 0 for the others, which ask for an orderly end. The next signal
+    finds Python's own handlers, so that a stop that takes too long can be cut short.
+    """
+    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def receive(number: int) -> None:
+        if not received.done():
+            received.set_result(number)
+
+    with _handling(receive):
+        number = await received
+    return status_of(number) if number == signal.SIGINT else 0
+
+
+async def until_done_or_signalled(main: Coroutine[Any, Any, int]) -> int:
+    """Runs `main`, which the first signal cancels; its clean-up is not disturbed by more of them.
+
+    Returns what `main` returns, or for the signal 128 and its number.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            task.cancel()
+
+    with _handling(stop):
+        try:
+            return await main
+        except asyncio.CancelledError:
+            if not received:
+                raise
+            task.uncancel()
+            return status_of(received[0])
+
+
+def status_of(number: int) -> int:
+    """The exit status of a program that a signal ended, as shells count it."""
+    return 128 + number
+
+
+@contextmanager
+def _handling(receive: Callable[[int], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, receive, number)
+    try:
+        yield
+    finally:
+        for number in ENDING:
+            loop.remove_signal_handler(number)

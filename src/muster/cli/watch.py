@@ -1,0 +1,50 @@
+"""`muster watch NAME`"""
+
+from __future__ import annotations
+
+import time
+
+from muster.cli.options import AsJSON, RegistryURL, ServiceName
+from muster.cli.output import plain, print_json, print_line
+from muster.cli.running import run
+from muster.cli.snapshots import snapshot_data, state_of
+from muster.model.check import Health
+from muster.model.instance import Instance
+from muster.model.snapshot import Pending, Snapshot, instances_of
+
+
+def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = False) -> None:
+    """Follow the instances of a service as they come and go, until Ctrl-C.
+
+    While the registry does not answer, what was last known is shown as stale. With --json, a line for each change.
+
+    Example: **muster watch greeter**
+    """
+    run(_follow(name, registry, as_json))
+
+
+async def _follow(name: str, registry: str | None, as_json: bool) -> None:
+    from muster import Client
+
+    async with Client(registry) as client:
+        async for snapshot in client.watch(name):
+            if isinstance(snapshot, Pending) and not snapshot.why:
+                continue
+            if as_json:
+                print_json(snapshot_data(snapshot), indent=None)
+            else:
+                print_line(plain(_line(snapshot)))
+
+
+def _line(snapshot: Snapshot) -> str:
+    """The moment, the state and every instance, on one line: the differences stand below each other."""
+    state, why = state_of(snapshot)
+    parts = [time.strftime("%H:%M:%S"), f"{state:<7}", *(_brief(instance) for instance in instances_of(snapshot))]
+    if why:
+        parts.append(f"({' '.join(why.split())})")
+    return "  ".join(parts)
+
+
+def _brief(instance: Instance) -> str:
+    health = "" if instance.health is Health.PASSING else f" {instance.health}"
+    return f"{instance.id} {instance.address}{health}"
