@@ -1,0 +1,280 @@
+"""Service: a program that others find and call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self, TypeVar, cast
+
+from muster.grpc.offered import Adder, Offered
+from muster.grpc.server import GRPCServer
+from muster.model.errors import BadConfiguration, Rejected
+from muster.model.events import Observer, RegistrationChanged
+from muster.model.instance import Instance, join_host_port
+from muster.model.service import Registration
+from muster.registry.protocol import Registrar, Registry
+from muster.registry.url import open_registry
+from muster.serve import hooks as run
+from muster.serve.advertise import HERE, advertised, place_of
+from muster.serve.entry import Label, compose, new_id
+from muster.serve.health import HealthState
+from muster.serve.hooks import Hook, Hooks
+from muster.serve.life import live, prepared
+from muster.serve.lifecycle import Readiness
+from muster.serve.membership import Membership
+from muster.serve.mode import Mode, mode_of
+from muster.serve.settings import TLS, Limits, Timing
+from muster.serve.signals import until_signalled
+from muster.serve.standing import Pace, Standing
+from muster.telemetry.logging import EventLog
+
+H = TypeVar("H", bound=Hook)
+
+
+class Service:
+    """A program that others find by `name` and call over gRPC.
+
+        service = muster.Service("greeter", version="1.2.0")
+        service.add(add_SayServicer_to_server, Say())
+        service.run()
+
+    Making one does no I/O; every run of it is a new instance with an id of its own. For one event loop at a time.
+
+    `registry`: a URL, or an open registry of the caller's; None: MUSTER_REGISTRY, or a Consul agent on this machine.
+    `host`, `port`: where to listen; port 0 takes any free one. `advertise`: HOST:PORT that others connect to, where
+    that is another (MUSTER_ADVERTISE). `register`: "self", "external" or "off" (MUSTER_REGISTER, "self").
+    `tags`, `metadata`, `weight`, `zone` (MUSTER_ZONE): what clients choose by.
+    `interceptors` are grpc.aio server interceptors; health checks do not pass through them.
+    `observe` hears what becomes of the registration; without it, log lines tell.
+
+    Raises Rejected for a name or label that no registry takes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str = "",
+        *,
+        registry: str | Registrar | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        advertise: str | None = None,
+        register: str | None = None,
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, str] | None = None,
+        weight: int = 1,
+        zone: str = "",
+        tls: TLS | None = None,
+        limits: Limits | None = None,
+        timing: Timing | None = None,
+        interceptors: Iterable[object] = (),
+        observe: Observer | None = None,
+    ) -> None:
+        self._label = Label(name, version, tuple(tags), dict(metadata or {}), weight, zone)
+        self._registry = registry
+        self._listen = (host, port)
+        self._advertise = advertise
+        self._register = register
+        self._tls = tls
+        self._limits = limits or Limits()
+        self._timing = timing or Timing()
+        self._interceptors = tuple(interceptors)
+        self._observe = observe or EventLog()
+        self._offered = Offered()
+        self._hooks = Hooks()
+        self._run: _Run | None = None
+        self._busy = False
+        compose(self._label, new_id(name), ("", 1), (), self._timing, tls)  # raises for what no registry takes
+
+    @property
+    def name(self) -> str:
+        return self._label.name
+
+    def add(self, adder: Adder, servicer: object) -> None:
+        """Offer a gRPC service: a generated `add_X_to_server`, and the servicer that it takes. Before the start.
+
+        Raises Rejected for what cannot be served, and for a service that was added before.
+        """
+        if self._busy:
+            raise Rejected(f"{self.name!r} is running: add what it offers before")
+        self._offered.add(adder, servicer)
+
+    def before_start(self, hook: H) -> H:
+        """Run `hook` before the service listens; what it raises ends the start. A decorator, as the next four are."""
+        self._hooks.before_start.append(hook)
+        return hook
+
+    def after_start(self, hook: H) -> H:
+        """Run `hook` once the first attempt to register has ended, well or not; what it raises stops the service."""
+        self._hooks.after_start.append(hook)
+        return hook
+
+    def before_stop(self, hook: H) -> H:
+        """Run `hook` while the service still serves and is registered; its time is part of `Timing.stop`."""
+        self._hooks.before_stop.append(hook)
+        return hook
+
+    def after_stop(self, hook: H) -> H:
+        """Run `hook` when everything is closed, also after a start that failed, if all before_start hooks had run."""
+        self._hooks.after_stop.append(hook)
+        return hook
+
+    def register_check(self, check: H) -> H:
+        """Register only once `check` passes. It fails by raising or by returning False, and is then run again."""
+        self._hooks.register_check.append(check)
+        return check
+
+    def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or SIGQUIT, then drain and return. A second signal cuts the stop short.
+
+        Blocks; for the main thread, with no event loop running. Raises as `running`.
+        """
+        asyncio.run(until_signalled(self.running()))
+
+    async def serve(self) -> None:
+        """Serve until cancelled, then drain; signals are the caller's. Raises as `running`."""
+        async with self.running():
+            await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Serve while the body runs, then drain; being cancelled once more meanwhile cuts that short.
+
+        The body begins when the service takes calls and the first attempt to register has ended. A registry that is
+        away or refuses is no error: `readiness` and the events tell, and it is tried again. Raises BadConfiguration
+        for an address, a file or a setting that cannot be used; what hooks raise; and Rejected while it runs already.
+        """
+        if self._busy:
+            raise Rejected(f"{self.name!r} is running already: an object runs once at a time")
+        self._busy = True
+        try:
+            settings = self._settings()
+            async with (
+                self._opened(settings.mode) as registrar,
+                prepared(self._hooks) as failures,
+                self._listening(settings, registrar) as current,
+            ):
+                self._run = current
+                parts = current.server, current.membership, current.health
+                async with live(*parts, self._hooks, self._timing, failures):
+                    yield self
+        finally:
+            self._busy = False
+            self._run = None
+
+    @property
+    def id(self) -> str:
+        """The id of the instance that runs. This and the next four raise Rejected while none does."""
+        return self.instance.id
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return self._current.port
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT that others connect to; with 127.0.0.1 where the registry's node gives the address."""
+        return join_host_port(self.instance.host or "127.0.0.1", self.instance.port)
+
+    @property
+    def instance(self) -> Instance:
+        """What the registry is told."""
+        return self._current.registration.instance
+
+    @property
+    def readiness(self) -> Readiness:
+        """Whether the instance should get work, and what it waits for."""
+        return self._current.health.readiness
+
+    @property
+    def _current(self) -> _Run:
+        if self._run is None:
+            raise Rejected(f"{self.name!r} is not running")
+        return self._run
+
+    def _settings(self) -> _Settings:
+        """What was given, completed by the environment, which is read at every start."""
+        return _Settings(
+            mode_of(self._register or os.environ.get("MUSTER_REGISTER") or Mode.SELF),
+            self._advertise or os.environ.get("MUSTER_ADVERTISE") or None,
+            self._label.zone or os.environ.get("MUSTER_ZONE", ""),
+        )
+
+    def _opened(self, mode: Mode) -> AbstractAsyncContextManager[Registrar | None]:
+        """The registry to write to, closed at the end if it was opened here."""
+        if mode is not Mode.SELF:
+            return nullcontext()
+        if self._registry is not None and not isinstance(self._registry, str):
+            return nullcontext(_writable(self._registry))
+        registry = open_registry(self._registry)
+        _writable(registry)
+        return cast("AbstractAsyncContextManager[Registrar]", registry)
+
+    @asynccontextmanager
+    async def _listening(self, settings: _Settings, registrar: Registrar | None) -> AsyncIterator[_Run]:
+        instance_id = new_id(self.name)
+        health = HealthState({self.name, instance_id, *self._offered.services}, settings.mode.standing)
+        server = GRPCServer(self._offered, health, self._limits, self._tls, self._interceptors)
+        try:
+            port = await server.listen(*self._listen)
+            place = place_of(str(registrar)) if registrar else HERE
+            where = await advertised((self._listen[0], port), settings.advertise, place)
+            label = replace(self._label, zone=settings.zone)
+            entry = compose(label, instance_id, where, self._offered.endpoints, self._timing, self._tls)
+            membership = self._membership(settings.mode, registrar, entry)
+            yield _Run(port, entry, health, membership, server)
+        finally:
+            await server.stop(0)
+
+    def _membership(self, mode: Mode, registrar: Registrar | None, entry: Registration) -> Membership:
+        gate = partial(run.gate, self._hooks.register_check)
+        membership = Membership(registrar, entry, gate, mode.standing, Pace(self._timing.beat))
+        _report(membership, entry.instance, self._observe)
+        return membership
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    mode: Mode
+    advertise: str | None
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The parts of one run."""
+
+    port: int
+    registration: Registration
+    health: HealthState
+    membership: Membership
+    server: GRPCServer
+
+
+def _writable(registry: Registrar | Registry) -> Registrar:
+    if not isinstance(registry, Registrar):
+        raise BadConfiguration(
+            f"{registry} can only be read, so a service cannot register there: "
+            "choose another registry, or register='off'"
+        )
+    return registry
+
+
+def _report(membership: Membership, instance: Instance, observe: Observer) -> None:
+    """Tell `observe` where the registration stands, now and whenever that is something else than it was told last."""
+    told: RegistrationChanged | None = None
+
+    def tell(standing: Standing) -> None:
+        nonlocal told
+        event = RegistrationChanged(instance.service, instance.id, standing.state, standing.why)
+        if event != told:
+            told = event
+            observe(event)
+
+    tell(membership.standing.value)
+    membership.standing.listen(tell)

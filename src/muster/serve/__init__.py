@@ -1,0 +1,15 @@
+"""A service's life, whatever it is called by: start, be registered, stay registered, drain, stop.
+
+settings.py       Timing, Limits, TLS: the numbers and files of a service, as frozen data
+lifecycle.py      the phases of a run as a table, and what is answered to who asks for health in each
+standing.py       where a registration stands, and what to do next: a pure function
+membership.py     the one task that gets an instance registered, keeps it so and takes it out again
+advertise.py      the address that goes into the registry
+entry.py          what the registry is told of an instance
+health.py         the health of a run, for whichever transport is asked
+hooks.py          what the author of a service runs at start and stop
+life.py           the whole sequence, in order
+signals.py        SIGTERM and its like
+within.py         asyncio.timeout, for a stop
+mode.py           who registers the service
+"""

@@ -1,0 +1,170 @@
+"""The address that goes into the registry: one that others can connect to.
+
+    advertise= or MUSTER_ADVERTISE      taken at its word, for mapped ports and proxies
+    bound to an address                 that address; a loopback one only where the registry is on this machine too
+    bound to every interface            left out for a Consul agent on this machine, which then gives its node's
+                                        address; else the address of the interface that leads to the registry
+
+Never a wildcard, never port 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from muster.model.errors import BadConfiguration
+from muster.model.instance import split_host_port
+from muster.registry.url import split_url
+
+log = logging.getLogger("muster.serve")
+
+Where = tuple[str, int]
+"""Host and port."""
+
+ELSEWHERE = ("192.0.2.1", 9)
+"""An address that is certainly not on this machine (RFC 5737): the way to it is the default route."""
+
+
+IN_PROCESS = ("memory", "static")
+"""Schemes of registries that have a name where others have a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a registry is. `host` is empty where it has none: in this process, or behind a Unix socket.
+
+    `gives_address`: it puts its own node's address where an instance has none.
+    """
+
+    host: str = ""
+    port: int = 0
+    gives_address: bool = False
+
+    @property
+    def local(self) -> bool:
+        return not self.host or is_loopback(self.host)
+
+
+HERE = Place()
+
+
+def place_of(url: str) -> Place:
+    """Where the registry with this URL is; the first address where it has several."""
+    parts = split_url(url)
+    consul = parts.base_scheme == "consul"
+    first = parts.authority.partition(",")[0]
+    if not first or parts.base_scheme in IN_PROCESS:
+        return Place(gives_address=consul)
+    try:
+        host, port = split_host_port(first)
+    except ValueError:
+        host, port = first.strip("[]"), 0
+    return Place(host, port, consul)
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether binding to `host` means every interface."""
+    try:
+        return not host or ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` leads no further than this machine; names are judged by RFC 6761, not looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        name = host.rstrip(".").lower()
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def parse(advertise: str, port: int) -> Where:
+    """HOST:PORT, or HOST alone for the port that is bound. Raises BadConfiguration for what nobody can connect to."""
+    try:
+        where = _split(advertise, port)
+    except ValueError as error:
+        raise BadConfiguration(f"advertise (MUSTER_ADVERTISE): {error}") from error
+    if is_wildcard(where[0]) or where[1] == 0:
+        raise BadConfiguration(
+            f"advertise (MUSTER_ADVERTISE): {advertise!r} is no address that others can connect to: "
+            "give a host and a port, as in 10.0.0.7:9000"
+        )
+    return where
+
+
+def choose(bound: Where, advertise: str | None, place: Place) -> Where | None:
+    """The address to register; None: ask the routing table which interface leads to the registry.
+
+    Raises BadConfiguration for an address that cannot work.
+    """
+    host, port = bound
+    if advertise:
+        return parse(advertise, port)
+    if not is_wildcard(host):
+        _refuse_unreachable(host, place)
+        return host, port
+    if not place.local:
+        return None
+    return "" if place.gives_address else "127.0.0.1", port
+
+
+async def advertised(bound: Where, advertise: str | None, place: Place) -> Where:
+    """As `choose`, with the routing table asked. Looks up the registry's name, and sends nothing to it."""
+    where = choose(bound, advertise, place)
+    if where is not None:
+        return where
+    host = await interface_towards((place.host, place.port))
+    if is_loopback(host):
+        host = "" if place.gives_address else host
+    return host, bound[1]
+
+
+async def interface_towards(where: Where) -> str:
+    """The address of this machine's interface that leads to `where`, by the routing table; no packet is sent.
+
+    A name that cannot be looked up (a registry that is not there yet) leads to the default route. Raises
+    BadConfiguration where there is no way at all.
+    """
+    try:
+        return await _route(where)
+    except OSError as error:
+        log.warning("no route to the registry at %s (%s): using the default route's address", where[0], error)
+    try:
+        return await _route(ELSEWHERE)
+    except OSError as error:
+        raise BadConfiguration(
+            f"no interface leads to the registry at {where[0]} ({error}): "
+            "set advertise= or MUSTER_ADVERTISE to the HOST:PORT that others can connect to"
+        ) from error
+
+
+async def _route(where: Where) -> str:
+    found = await asyncio.get_running_loop().getaddrinfo(*where, type=socket.SOCK_DGRAM)
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.connect(address)
+        return str(probe.getsockname()[0])
+
+
+def _split(advertise: str, port: int) -> Where:
+    if advertise.startswith("[") and advertise.endswith("]"):
+        return advertise[1:-1], port
+    try:
+        ip_address(advertise)
+    except ValueError:
+        return split_host_port(advertise) if ":" in advertise else (advertise, port)
+    return advertise, port
+
+
+def _refuse_unreachable(host: str, place: Place) -> None:
+    if is_loopback(host) and not place.local:
+        raise BadConfiguration(
+            f"the service listens on {host}, which only this machine can connect to, but the registry at {place.host} "
+            "serves other machines: listen on another interface (host='0.0.0.0' for all), or set advertise= or "
+            "MUSTER_ADVERTISE to the HOST:PORT that others can connect to"
+        )

@@ -1,0 +1,81 @@
+"""The numbers and files of a service that most authors leave alone, grouped by what they are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from muster.model.errors import BadConfiguration
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often and how long, in seconds.
+
+    beat               between two heartbeats; after three missed ones the registry takes the instance for dead
+    reach              between two calls by which the registry finds out whether the instance can be reached
+    deregister_after   how long it may stay critical before the registry forgets it (Consul's minimum is 60)
+    drain              between leaving the registry and refusing calls: what clients have to take notice
+    stop               from the signal to the end: drain, calls in flight and hooks share it. The default stays
+                       below the 5 seconds after which Nomad kills (Docker gives 10, Kubernetes 30)
+    """
+
+    beat: float = 10.0
+    reach: float = 10.0
+    deregister_after: float = 60.0
+    drain: float = 2.0
+    stop: float = 4.5
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration for numbers that contradict each other."""
+        if min(self.beat, self.reach, self.deregister_after) <= 0:
+            raise BadConfiguration(f"beat, reach and deregister_after must be above 0 seconds: {self}")
+        if not 0 <= self.drain <= self.stop:
+            raise BadConfiguration(f"drain must be between 0 and stop, of which it is a part: {self}")
+
+    @property
+    def ttl(self) -> float:
+        return 3 * self.beat
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server lets in.
+
+    calls      at once, health checks not counted; None: any number. More are refused with RESOURCE_EXHAUSTED
+    received   bytes of one received message, gRPC's own default; more: RESOURCE_EXHAUSTED
+    sent       bytes of one sent message
+    threads    that run handlers which are not async
+    """
+
+    calls: int | None = None
+    received: int = 4 * MIB
+    sent: int = 64 * MIB
+    threads: int = 32
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration for a limit that lets nothing in."""
+        if min(self.received, self.sent, self.threads, 1 if self.calls is None else self.calls) < 1:
+            raise BadConfiguration(f"every limit must be at least 1: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """A server's identity: PEM files, read each time that the service starts.
+
+    With `client_ca`, callers must show a certificate that one of these authorities has signed.
+    """
+
+    certificate: Path | str
+    key: Path | str
+    client_ca: Path | str | None = None
+
+    @staticmethod
+    def read(path: Path | str) -> bytes:
+        """A file's content. Raises BadConfiguration, which names it."""
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise BadConfiguration(f"TLS file {str(path)!r} cannot be read: {error.strerror}") from error

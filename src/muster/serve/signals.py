@@ -1,0 +1,68 @@
+"""SIGTERM and its like."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+from muster.model.errors import Rejected
+
+log = logging.getLogger("muster.serve")
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""Orchestrators send SIGTERM, terminals SIGINT; SIGQUIT means "drain" to those who know it from nginx."""
+
+
+async def until_signalled(running: AbstractAsyncContextManager[object]) -> None:
+    """Be inside `running` until the first stopping signal, then leave it. A signal while it is being entered or left
+    cancels that, and this returns. Raises what `running` raises, and Rejected outside the main thread."""
+    task = asyncio.current_task()
+    assert task is not None
+    inside, stopping, cancelled = False, asyncio.Event(), False
+
+    def stop() -> None:
+        nonlocal cancelled
+        if inside and not stopping.is_set():
+            # Not cancelled: a stop runs better in a task that is not being cancelled (see `within`).
+            stopping.set()
+        else:
+            cancelled = True
+            task.cancel()
+
+    with on_signals(stop):
+        try:
+            async with running:
+                inside = True
+                await stopping.wait()
+        except asyncio.CancelledError:
+            if not cancelled:
+                raise
+
+
+@contextmanager
+def on_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Call `stop` on the event loop at every stopping signal; afterwards signals do what they did before.
+
+    Raises Rejected outside the main thread, which alone may handle signals in Python.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise Rejected("run() handles signals and needs the main thread: use 'await service.serve()' in this one")
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOPPING}
+    for number in STOPPING:
+        loop.add_signal_handler(number, _received, number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def _received(number: signal.Signals, stop: Callable[[], object]) -> None:
+    log.info("%s received", number.name)
+    stop()
