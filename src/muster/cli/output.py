@@ -35,26 +35,26 @@ def note(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table; on a pipe every row is one whole line, however wide."""
+    """A table. On a pipe every row is one whole line, however wide, for grep and awk."""
+    cells = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_for_terminal(columns, cells)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [list(columns), *cells]:
+        print_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_for_terminal(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    if console.is_terminal:
-        console.print(table)
-    else:
-        console.print(table, width=_NO_LIMIT, crop=False)
-    sys.stdout.flush()
-
-
-_NO_LIMIT = 100_000
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 def plain(text: str) -> str:

@@ -39,13 +39,17 @@ class Load:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Calls are made while the context lasts; those in flight at its end are waited for."""
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as calls:
             pacers = [calls.create_task(self._pace(name, door, calls)) for name, door in self._doors.items()]
             try:
                 yield
-            finally:
-                for pacer in pacers:
-                    pacer.cancel()
+            except Exception as error:
+                failure = error  # raised below: the TaskGroup would wrap it
+            for pacer in pacers:
+                pacer.cancel()
+        if failure is not None:
+            raise failure
 
     async def _pace(self, name: str, door: Door, calls: asyncio.TaskGroup) -> None:
         due = time.monotonic()

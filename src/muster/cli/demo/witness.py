@@ -15,17 +15,12 @@ class Witness:
         self._clock = clock
         self.let_go: dict[str, float] = {}
         """By instance id: when the client stopped choosing it, or when the last attempt there failed if later."""
-        self.attempts_failed: dict[str, int] = {}
-        """By instance id: attempts that failed there, whether or not the caller noticed."""
 
     def __call__(self, event: Event) -> None:
         match event:
-            case InstanceEjected():
+            case InstanceEjected() | AttemptFailed():
                 self.let_go[event.instance_id] = self._clock()
             case InstanceReturned():
                 self.let_go.pop(event.instance_id, None)
-            case AttemptFailed():
-                self.let_go[event.instance_id] = self._clock()
-                self.attempts_failed[event.instance_id] = self.attempts_failed.get(event.instance_id, 0) + 1
             case _:
                 pass
