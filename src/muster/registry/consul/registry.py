@@ -1,0 +1,59 @@
+"""Consul as muster's registry: the two halves, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from types import TracebackType
+from typing import Self
+
+from muster.model.check import CheckState
+from muster.model.service import Registration
+from muster.model.snapshot import Answer
+from muster.registry.consul.agents import Agents
+from muster.registry.consul.config import Config
+from muster.registry.consul.discovery import ConsulDiscovery
+from muster.registry.consul.registrar import ConsulRegistrar
+
+
+class Consul:
+    """Registrar and Discovery on Consul's HTTP API, version 1.8 and later, and on muster's own agent.
+
+    For one event loop. Connections are opened when first used and closed on leaving.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._agents = Agents(config)
+        self._registrar = ConsulRegistrar(self._agents, config.reading.timeout, str(config))
+        self._discovery = ConsulDiscovery(self._agents, config)
+
+    def __str__(self) -> str:
+        return str(self._config)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._agents.close()
+
+    async def register(self, registration: Registration) -> None:
+        """As `Registrar.register`. A check that Consul holds already keeps its status, but for an expired TTL check."""
+        await self._registrar.register(registration)
+
+    async def deregister(self, instance_id: str) -> None:
+        """As `Registrar.deregister`."""
+        await self._registrar.deregister(instance_id)
+
+    async def beat(self, instance_id: str, state: CheckState) -> None:
+        """As `Registrar.beat`."""
+        await self._registrar.beat(instance_id, state)
+
+    def watch(self, name: str) -> AsyncGenerator[Answer, None]:
+        """As `Discovery.watch`. The answer comes again at least once in `Reading.wait`."""
+        return self._discovery.watch(name)
+
+    def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
+        """As `Discovery.watch_names`. Consul's own servers are there as `consul`."""
+        return self._discovery.watch_names()
