@@ -80,6 +80,7 @@ class LocalServices:
         self._rng = Random()
         self._services: dict[str, ServiceRow] = {}
         self._checks: dict[str, _Check] = {}
+        self._of_service: dict[str, set[str]] = {}
         self.running = RunningChecks(self._found, self._silent, timing.shortest_interval, self._rng)
 
     @property
@@ -95,35 +96,29 @@ class LocalServices:
     def register_service(self, row: ServiceRow, checks: Iterable[NewCheck], *, replace_checks: bool) -> None:
         """Write an instance with its checks. A check that it had keeps its state; one that is not named now stays,
         unless `replace_checks`."""
-        new = [check._replace(row=self._with_state(check.row)) for check in checks]
-        if replace_checks:
-            named = {check.row.id for check in new}
-            for check_id in [id_ for id_ in self._checks_of(row.id) if id_ not in named]:
-                self.deregister_check(check_id)
         known = self._services.get(row.id)
         self._services[row.id] = row
-        for check_id in self._checks_of(row.id):
-            check = self._checks[check_id]
-            check.row = replace(check.row, service_name=row.name, service_tags=row.tags)
-        for check in new:
-            self._start(check)
-        published = [self._published(check.row) for check in new]
-        topics = self._catalog.register(None, row, published)
+        new = tuple(checks)
+        if replace_checks:
+            for check_id in self._of_service.get(row.id, set()) - {check.row.id for check in new}:
+                self.deregister_check(check_id)
+        for check_id in self._of_service.get(row.id, ()):
+            held = self._checks[check_id]
+            held.row = replace(held.row, service_name=row.name, service_tags=row.tags)
+        topics = self._catalog.register(None, row, [self._start(check) for check in new])
         self._wake(topics if known == row else topics | {service_of_agent(row.id)})
 
     def deregister_service(self, service_id: str) -> None:
         """Remove an instance and its checks. An unknown id is fine."""
         if self._services.pop(service_id, None) is None:
             return
-        for check_id in self._checks_of(service_id):
+        for check_id in list(self._of_service.get(service_id, ())):
             self._stop(check_id)
         self._wake(self._catalog.deregister_service(self._node, service_id) | {service_of_agent(service_id)})
 
     def register_check(self, new: NewCheck) -> None:
         """Write a check of an instance, which must exist, or of the node. One that was there keeps its state."""
-        new = new._replace(row=self._with_state(new.row))
-        self._start(new)
-        self._publish(new.row.id)
+        self._wake(self._catalog.register(None, None, [self._start(new)]))
 
     def deregister_check(self, check_id: str) -> None:
         """Remove a check. An unknown id is fine."""
@@ -149,29 +144,34 @@ class LocalServices:
         limit = max(check.definition.deregister_after, self._timing.shortest_deregister_after)
         return check.critical.for_longer_than(limit, now)
 
-    def _checks_of(self, service_id: str) -> list[str]:
-        return [id_ for id_, check in self._checks.items() if check.row.service_id == service_id]
+    def _start(self, new: NewCheck) -> CheckRow:
+        """Keep the check and run it. Returns the row for the catalog.
 
-    def _with_state(self, row: CheckRow) -> CheckRow:
-        known = self._checks.get(row.id)
-        return row if known is None else replace(row, status=known.row.status, output=known.row.output)
-
-    def _start(self, new: NewCheck) -> None:
-        """Keep the check and run it. What its predecessor of the same id had still to publish stays to be published."""
+        One that takes the place of another of the same id keeps its state, and what is still to be published stays so.
+        """
         known = self._checks.get(new.row.id)
-        check = _Check(new.row, new.definition, known.published if known else new.row.output)
-        check.publishing = known.publishing if known else None
+        check = _Check(new.row, new.definition, new.row.output)
+        if known is not None:
+            check.row = replace(new.row, status=known.row.status, output=known.row.output)
+            check.published, check.publishing = known.published, known.publishing
+            self._of_service[known.row.service_id].discard(new.row.id)
         self._checks[new.row.id] = check
+        self._of_service.setdefault(new.row.service_id, set()).add(new.row.id)
         if new.definition is None:
             self.running.stop(new.row.id)
         else:
             self.running.start(new.row.id, new.definition)
+        return replace(check.row, output=check.published)
 
     def _stop(self, check_id: str) -> None:
         self.running.stop(check_id)
         check = self._checks.pop(check_id)
         if check.publishing is not None:
             check.publishing.cancel()
+        siblings = self._of_service[check.row.service_id]
+        siblings.discard(check_id)
+        if not siblings:
+            del self._of_service[check.row.service_id]
 
     def _silent(self, check_id: str) -> None:
         check = self._checks[check_id]
@@ -187,11 +187,6 @@ class LocalServices:
         elif check.row.output != result.output:
             check.row = replace(check.row, output=result.output)
             self._publish_later(check)
-
-    def _published(self, row: CheckRow) -> CheckRow:
-        """The row as the catalog is to have it: without an output that is still to be published."""
-        check = self._checks[row.id]
-        return row if check.publishing is None else replace(row, output=check.published)
 
     def _publish(self, check_id: str) -> None:
         check = self._checks[check_id]

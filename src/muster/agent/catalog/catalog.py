@@ -130,17 +130,21 @@ class Catalog:
 
     # Reads
 
-    def nodes(self) -> tuple[int, list[NodeRow]]:
-        """Every node, by name."""
-        return self._last[NODES], [self._nodes[name].row for name in sorted(self._nodes)]
+    def table_index(self, table: Topic) -> int:
+        """The index of NODES, SERVICES or CHECKS."""
+        return self._last[table]
 
-    def services(self) -> tuple[int, dict[str, list[str]]]:
+    def nodes(self) -> list[NodeRow]:
+        """Every node, by name."""
+        return [self._nodes[name].row for name in sorted(self._nodes)]
+
+    def services(self) -> dict[str, list[str]]:
         """Every name, with the tags in use by its instances."""
         names: dict[str, list[str]] = {}
         for name in sorted(self._services):
             rows = self._in_order(self._services[name])
             names[rows[0].name] = list(dict.fromkeys(tag for row in rows for tag in row.tags))
-        return self._last[SERVICES], names
+        return names
 
     def index_of(self, name: str) -> int:
         """The index of a service, of a name without instances too."""
@@ -165,21 +169,21 @@ class Catalog:
         """A node by name. Raises KeyError."""
         return self._nodes[name.lower()].row
 
-    def checks_of(self, name: str) -> tuple[int, list[CheckRow]]:
+    def checks_of(self, name: str) -> list[CheckRow]:
         """The checks of a service's instances, by node and id of the check."""
         rows = [
             check
             for row in self.instances(name)
             for check in self._nodes[row.node.lower()].checks.get(row.id, {}).values()
         ]
-        return self._last[CHECKS], sorted(rows, key=_check_order)
+        return sorted(rows, key=_check_order)
 
-    def checks(self) -> tuple[int, list[CheckRow]]:
+    def checks(self) -> list[CheckRow]:
         """Every check of every node, by node and id."""
         rows = [
             check for place in self._nodes.values() for of_one in place.checks.values() for check in of_one.values()
         ]
-        return self._last[CHECKS], sorted(rows, key=_check_order)
+        return sorted(rows, key=_check_order)
 
     # How a write is made
 

@@ -82,9 +82,13 @@ class CheckDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fiel
 
 
 class ServiceCheck(CheckDefinition, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A check inside a service's registration. Without an id it gets `service:ID`, or `service:ID:2` and so on."""
+    """A check inside a service's registration. Without an id it gets `service:ID`, or `service:ID:2` and so on.
+
+    `service_id` is taken and ignored.
+    """
 
     check_id: str = ""
+    service_id: str = ""
     proxy_http: str = ""
     proxy_grpc: str = ""
 

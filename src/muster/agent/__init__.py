@@ -1,0 +1,19 @@
+"""The embedded agent: a registry in this process, or behind `muster agent`, that speaks Consul's HTTP API.
+
+agent.py      Agent: the public object, which assembles the rest
+identity.py   who this agent is, and the node that it puts into the catalog
+catalog/      what is registered: tables, indexes, views
+local.py      what is registered with this agent, and how it reaches the catalog
+checks/       how health is found out
+blocking.py   blocking queries: when an answer waits, and what wakes it
+encoded.py    encoded answers, kept while they hold
+state.py      what the API answers from
+api/          the HTTP API, one file a family of URLs
+"""
+
+from __future__ import annotations
+
+from muster.agent.agent import Agent
+from muster.agent.local import Timing
+
+__all__ = ["Agent", "Timing"]

@@ -1,0 +1,14 @@
+"""Consul's HTTP API (https://developer.hashicorp.com/consul/api-docs), one file a family of URLs.
+
+app.py            the ASGI application: a request in, an answer out, waiting and limits between
+routing.py        which handler a path and method mean, and Go's redirects
+request.py        a request as handlers see it
+answer.py         an answer as handlers give it
+body.py           JSON bodies as Go decodes them
+reading.py        what the reading endpoints share: consistency, waiting, headers, encoded answers kept
+registration.py   a registration from a request, checked
+agent.py, checks.py, maintenance.py, catalog.py, health.py, status.py   the handlers
+
+A handler is a synchronous function of (state, request); it returns an Answer, or a Query that the application waits
+on, or raises Refused.
+"""

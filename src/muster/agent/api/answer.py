@@ -1,0 +1,67 @@
+"""An answer as handlers give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from muster.agent.blocking import Found, Patience
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON: Final = b"application/json"
+TEXT: Final = b"text/plain; charset=utf-8"
+HTML: Final = b"text/html; charset=utf-8"
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, body and headers; an empty `content_type` sends none."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes = b""
+    headers: Headers = ()
+
+    def adding(self, *headers: tuple[bytes, bytes]) -> Answer:
+        """The same with more headers."""
+        return replace(self, headers=(*self.headers, *headers))
+
+
+DONE = Answer()
+"""A write that succeeded and has nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A read that may have to wait; `resolve` in blocking.py says how."""
+
+    ask: Callable[[], Found[Answer]]
+    patience: Patience
+
+
+class Refused(Exception):
+    """The request cannot be granted: a status and Consul's text."""
+
+    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(text)
+        self.answer = text_answer(status, text).adding(*headers)
+
+
+def json_answer(value: Any) -> Answer:
+    return Answer(200, encode(value), JSON)
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON."""
+    return _encode(value)
+
+
+def text_answer(status: int, text: str) -> Answer:
+    """Text without a final newline, as Consul writes its errors."""
+    return Answer(status, text.encode("utf-8", "replace"), TEXT)

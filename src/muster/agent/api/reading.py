@@ -1,0 +1,147 @@
+"""What the reading endpoints share: consistency, waiting, the headers of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from muster.agent.api.answer import JSON, Answer, Query, Refused
+from muster.agent.api.request import Params, Request, parse_query
+from muster.agent.blocking import Found, Patience
+from muster.agent.catalog.catalog import EXTINCTION, Topic
+from muster.agent.state import State
+from muster.registry.consul.duration import parse_duration
+
+_INDEX = re.compile(r"\+?[0-9]{1,20}")
+TRUE = ("", "1", "t", "T", "true", "TRUE", "True")
+FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a request wants to read. `cached` only changes headers: the agent answers from memory anyway."""
+
+    consistency: str
+    patience: Patience
+    cached: bool
+
+
+def reading(state: State, request: Request) -> Reading:
+    """What the request says of consistency and waiting. Raises Refused for what contradicts itself, cannot be parsed,
+    or this agent does not do."""
+    require_datacenter(state, request.params)
+    refuse_filter(request.params)
+    return _reading(request.query)
+
+
+def require_datacenter(state: State, params: Params) -> None:
+    """Raises Refused for another datacenter than the agent's."""
+    if params.first("dc").lower() not in ("", state.identity.datacenter.lower()):
+        raise Refused(500, "No path to datacenter", (b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
+
+
+def refuse_filter(params: Params) -> None:
+    """Raises Refused for a filter: an answer that ignored it would be wrong without saying so."""
+    if params.first("filter"):
+        raise Refused(501, "The filter parameter is not supported by this agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a query watches: its index and its topics, read anew at each look."""
+
+    index: Callable[[], int]
+    topics: Callable[[], tuple[Topic, ...]]
+
+
+def watched_table(state: State, table: Topic) -> Watched:
+    """A whole table: NODES, SERVICES or CHECKS."""
+    return Watched(lambda: state.catalog.table_index(table), lambda: (table,))
+
+
+def watched_service(state: State, name: str, topic: Callable[[str], Topic]) -> Watched:
+    """One service by name; while it has no instances, also the end of any other service, which moves its index."""
+    own = (topic(name),)
+    absent = (topic(name), EXTINCTION)
+    return Watched(
+        lambda: state.catalog.index_of(name),
+        lambda: own if state.catalog.exists(name) else absent,
+    )
+
+
+def query(how: Reading, watched: Watched, body: Callable[[], bytes]) -> Query:
+    """A blocking query; `body` is called when it is answered."""
+
+    def ask() -> Found[Answer]:
+        index = watched.index()
+        return Found(index, watched.topics(), lambda: Answer(200, body(), JSON, _headers(index, how)))
+
+    return Query(ask, how.patience)
+
+
+def flag(params: Params, name: str) -> bool:
+    """A parameter that is parsed rather than counted by presence. Raises Refused."""
+    if name not in params:
+        return False
+    value = params.first(name)
+    if value in TRUE:
+        return True
+    if value in FALSE:
+        return False
+    raise Refused(400, f"Invalid value for ?{name}")
+
+
+@lru_cache(maxsize=2048)
+def _reading(query_string: bytes) -> Reading:
+    params = parse_query(query_string)
+    return Reading(_consistency(params), _patience(params), "cached" in params)
+
+
+def _consistency(params: Params) -> str:
+    stale, consistent = "stale" in params, "consistent" in params
+    if stale and consistent:
+        raise Refused(400, "Cannot specify ?stale with ?consistent, conflicting semantics.")
+    if "cached" in params and consistent:
+        raise Refused(400, "Cannot specify ?cached with ?consistent, conflicting semantics.")
+    if params.first("max_stale") and not _is_duration(params.first("max_stale")):
+        raise Refused(400, f'Invalid max_stale value "{params.first("max_stale")}"')
+    return "stale" if stale else "consistent" if consistent else "leader"
+
+
+def _patience(params: Params) -> Patience:
+    wait, index = params.first("wait"), params.first("index")
+    if wait and not _is_duration(wait):
+        raise Refused(400, "Invalid wait time")
+    if index and not (_INDEX.fullmatch(index) and int(index) < 2**64):
+        raise Refused(400, "Invalid index")
+    return Patience(int(index or 0), parse_duration(wait) if wait else 0.0)
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _meta_headers(*, known_leader: bool) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-consul-knownleader", b"true" if known_leader else b"false"),
+        (b"x-consul-lastcontact", b"0"),
+    )
+
+
+_KNOWN = _meta_headers(known_leader=True)
+_HIT = ((b"x-cache", b"HIT"), (b"age", b"0"))
+
+
+def _headers(index: int, how: Reading) -> tuple[tuple[bytes, bytes], ...]:
+    headers = (
+        (b"x-consul-index", b"%d" % index),
+        (b"x-consul-effective-consistency", how.consistency.encode()),
+        *_KNOWN,
+    )
+    return (*headers, *_HIT) if how.cached else headers

@@ -1,0 +1,169 @@
+"""A registration from a request, checked by Consul's rules and with its texts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from muster.agent.api.answer import Refused
+from muster.agent.catalog.rows import CheckRow, ServiceRow
+from muster.agent.checks.definition import BadCheck, CheckDefinition, Unsupported, read_definition
+from muster.agent.local import NewCheck
+from muster.model.check import Health
+from muster.registry.consul import wire
+
+_MOST_PAIRS = 64
+_LONGEST_KEY = 128
+_LONGEST_VALUE = 512
+_KEY = re.compile(r"[a-zA-Z0-9_-]+")
+_LARGEST_WEIGHT = 65535
+_WILDCARDS = ("0.0.0.0", "::", "[::]")
+
+
+def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
+    """The instance that a registration asks for. Raises Refused."""
+    _validate_service(asked)
+    weights = asked.weights or wire.Weights(passing=1, warning=1)
+    return ServiceRow(
+        node=node,
+        id=asked.id or asked.name,
+        name=asked.name,
+        tags=tuple(asked.tags or ()),
+        address=asked.address,
+        port=asked.port,
+        meta=asked.meta or {},
+        tagged_addresses=_tagged_addresses(asked),
+        weight_passing=weights.passing,
+        weight_warning=weights.warning,
+        enable_tag_override=asked.enable_tag_override,
+        kind=asked.kind,
+        proxy=asked.proxy,
+        connect=asked.connect,
+    )
+
+
+def service_checks(asked: wire.ServiceRegistration, service: ServiceRow) -> list[NewCheck]:
+    """The checks in a service's registration. Those without an id are numbered if there are several. Raises Refused."""
+    given = [asked.check] if asked.check is not None and asked.check != wire.ServiceCheck() else []
+    given += asked.checks or []
+    numbered = len(given) > 1
+    return [
+        _service_check(check, service, f"service:{service.id}:{number}" if numbered else f"service:{service.id}")
+        for number, check in enumerate(given, 1)
+    ]
+
+
+def new_check(asked: wire.CheckRegistration, node: str, service: ServiceRow | None) -> NewCheck:
+    """The check that a registration asks for, of `service` or, without one, of the node. Raises Refused."""
+    if not asked.name:
+        raise Refused(400, "Missing check name")
+    status = _status(asked.status, "Bad check status")
+    definition = check_definition(asked)
+    row = CheckRow(
+        node=node,
+        id=asked.id or asked.name,
+        name=asked.name,
+        status=status,
+        notes=asked.notes,
+        service_id=asked.service_id,
+        service_name=service.name if service else "",
+        service_tags=service.tags if service else (),
+        type=definition.kind.value,
+    )
+    return NewCheck(row, definition)
+
+
+def check_definition(asked: wire.CheckDefinition) -> CheckDefinition:
+    """How a check is made. Raises Refused."""
+    try:
+        return read_definition(asked)
+    except BadCheck as error:
+        raise Refused(400, f"Invalid check: {error}") from None
+    except Unsupported as error:
+        raise Refused(500, str(error)) from None
+    except ValueError as error:
+        raise Refused(400, f"Request decode failed: {error}") from None
+
+
+def _service_check(asked: wire.ServiceCheck, service: ServiceRow, default_id: str) -> NewCheck:
+    definition = check_definition(asked)
+    row = CheckRow(
+        node=service.node,
+        id=asked.check_id or default_id,
+        name=asked.name or f"Service '{service.name}' check",
+        status=_status(asked.status, "Status for checks must 'passing', 'warning', 'critical'"),
+        notes=asked.notes,
+        service_id=service.id,
+        service_name=service.name,
+        service_tags=service.tags,
+        type=definition.kind.value,
+    )
+    return NewCheck(row, definition)
+
+
+def _status(status: str, complaint: str) -> Health:
+    if status and status not in set(Health):
+        raise Refused(400, complaint)
+    return Health(status or Health.CRITICAL)
+
+
+def _validate_service(asked: wire.ServiceRegistration) -> None:
+    if not asked.name:
+        raise Refused(400, "Missing service name")
+    if asked.address in _WILDCARDS:
+        raise Refused(400, "Invalid service address")
+    if not -(2**63) <= asked.port < 2**63:
+        raise Refused(
+            400,
+            f"Request decode failed: json: cannot unmarshal number {asked.port} into Go struct field .Port of type int",
+        )
+    if asked.weights is not None:
+        _validate_weights(asked.weights)
+    _validate_meta(asked.meta or {})
+
+
+def _validate_weights(weights: wire.Weights) -> None:
+    if weights.passing < 1:
+        raise Refused(400, "Invalid Weights: Passing must be greater than 0")
+    if weights.warning < 0:
+        raise Refused(400, "Invalid Weights: Warning must be greater or equal than 0")
+    if max(weights.passing, weights.warning) > _LARGEST_WEIGHT:
+        raise Refused(400, "Invalid Weights: DNS Weight must be between 0 and 65535")
+
+
+def _validate_meta(meta: Mapping[str, str]) -> None:
+    if len(meta) > _MOST_PAIRS:
+        raise Refused(
+            400, f"Invalid Service Meta: Node metadata cannot contain more than {_MOST_PAIRS} key/value pairs"
+        )
+    for key, value in meta.items():
+        why = _why_not(key, value)
+        if why:
+            raise Refused(400, f"Invalid Service Meta: Couldn't load metadata pair ('{key}', '{value}'): {why}")
+
+
+def _why_not(key: str, value: str) -> str:
+    if not key:
+        return "Key cannot be blank"
+    if not _KEY.fullmatch(key):
+        return "Key contains invalid characters"
+    if len(key) > _LONGEST_KEY:
+        return f"Key is too long (limit: {_LONGEST_KEY} characters)"
+    if key.startswith("consul-"):
+        return "Key prefix 'consul-' is reserved for internal use"
+    if len(value.encode()) > _LONGEST_VALUE:
+        return f"Value is too long (limit: {_LONGEST_VALUE} characters)"
+    return ""
+
+
+def _tagged_addresses(asked: wire.ServiceRegistration) -> dict[str, tuple[str, int]]:
+    """Those given, and those that an IP address stands for by itself."""
+    tagged = {tag: (given.address, given.port) for tag, given in (asked.tagged_addresses or {}).items()}
+    try:
+        family = f"ipv{ipaddress.ip_address(asked.address).version}"
+    except ValueError:
+        return tagged
+    for network in ("lan", "wan"):
+        tagged.setdefault(f"{network}_{family}", (asked.address, asked.port))
+    return tagged
