@@ -1,0 +1,66 @@
+"""How often, when and which calls are tried again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from muster.model.errors import BadConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Numbers that belong together.
+
+    `attempts`: attempts of one idempotent call, the first included. `codes`: gRPC status names worth another attempt:
+    UNAVAILABLE as in gRPC itself, and CANCELLED by the server, which is how a stopping grpc.aio server answers what
+    it no longer serves. `resends`: how often one call may be sent again because it was certainly not processed,
+    idempotent or not; this costs the servers nothing and is not charged to the budget.
+    `initial`, `factor`, `maximum`: the pause before the second and later retries, in seconds, exponential with full
+    jitter. The first retry goes at once, to another instance.
+    """
+
+    attempts: int = 3
+    codes: frozenset[str] = frozenset({"UNAVAILABLE", "CANCELLED"})
+    resends: int = 10
+    initial: float = 0.05
+    factor: float = 2.0
+    maximum: float = 1.0
+
+    def pause(self, retry: int, rng: Random) -> float:
+        """Seconds before the `retry`-th retry, counted from 1."""
+        return rng.uniform(0, min(self.maximum, self.initial * self.factor ** min(retry - 1, 64)))
+
+
+RETRIES = RetryPolicy()
+"""What a client does unless it is told otherwise."""
+
+NO_RETRIES = RetryPolicy(attempts=1, resends=0)
+"""Neither kind: where a mesh retries already."""
+
+
+class Idempotent:
+    """The methods that may be processed twice: `/pkg.Say/Hello`, those of a service with `/pkg.Say/*`, or all: `*`."""
+
+    def __init__(self, methods: Iterable[str] = ()) -> None:
+        """Raises BadConfiguration for what can never match, such as `Say.Hello`."""
+        if isinstance(methods, str):
+            raise BadConfiguration(f"idempotent={methods!r}: expected a set of methods, as in {{{methods!r}}}")
+        patterns = frozenset(methods)
+        for pattern in patterns:
+            _check(pattern)
+        self._exact = patterns
+        self._prefixes = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+
+    def __contains__(self, method: str) -> bool:
+        return method in self._exact or method.startswith(self._prefixes)
+
+
+_PATTERN = re.compile(r"\*|/[^/*]+/([^/*]+|\*)")
+
+
+def _check(pattern: str) -> None:
+    if not _PATTERN.fullmatch(pattern):
+        raise BadConfiguration(f"idempotent method {pattern!r}: write /package.Service/Method, /package.Service/* or *")

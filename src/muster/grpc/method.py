@@ -1,0 +1,121 @@
+"""One method of a service on one channel: what its calls have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from muster.balance.nodes import Node
+from muster.call.attempt import Attempts, Decision, Fail, Retrier
+from muster.call.retry import Idempotent
+from muster.client.pool import Pool
+from muster.grpc.ending import ANSWERS
+from muster.grpc.link import Link
+from muster.model.events import AttemptFailed, Observer, RetryBudgetExhausted
+from muster.model.outcome import Outcome
+
+
+class Kind(StrEnum):
+    """The values are the names of the methods of grpc.aio.Channel."""
+
+    UNARY_UNARY = "unary_unary"
+    UNARY_STREAM = "unary_stream"
+    STREAM_UNARY = "stream_unary"
+    STREAM_STREAM = "stream_stream"
+
+
+@dataclass(frozen=True)
+class Calling:
+    """How the calls of one channel are made. `timeout` is for unary calls that name none; None for no end.
+    `retries` tells whether failed attempts may be repeated at this moment."""
+
+    retrier: Retrier
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    idempotent: Idempotent
+    timeout: float | None
+    observe: Observer
+    retries: Callable[[], bool]
+
+
+class Method:
+    """A method on a channel: chooses instances for its calls and knows its stub on each link."""
+
+    def __init__(self, pool: Pool[Link], calling: Calling, kind: Kind, path: str, arguments: tuple[Any, ...]) -> None:
+        self.path = path
+        self.spawn = calling.spawn
+        self.retrier = calling.retrier
+        self.default_timeout = calling.timeout if kind is Kind.UNARY_UNARY else None
+        self.idempotent = path in calling.idempotent or declared_idempotent(path)
+        self._pool = pool
+        self._calling = calling
+        self._kind = kind
+        self._arguments = arguments
+        self._bound: dict[Link, Callable[..., Any]] = {}
+
+    @property
+    def closed(self) -> bool:
+        return self._pool.closed
+
+    def choose(self, tried: Collection[Node[Link]] = ()) -> Node[Link]:
+        """As Pool.choose, and the node is connected at this very moment."""
+        while True:
+            node = self._pool.choose(tried)
+            if node.link is not None and node.link.connected:
+                return node
+            self._pool.suspect(node, "the connection was lost")
+
+    async def wait(self, tried: Collection[Node[Link]], *, wait_for_ready: bool) -> Node[Link]:
+        """As Pool.wait, and the node is connected at this very moment."""
+        while True:
+            node = await self._pool.wait(tried, wait_for_ready=wait_for_ready)
+            if node.link is not None and node.link.connected:
+                return node
+            self._pool.suspect(node, "the connection was lost")
+
+    def why(self) -> str:
+        """Why nobody can be called, for an error's text."""
+        return self._pool.why()
+
+    def bind(self, link: Link) -> Callable[..., Any]:
+        """The method's multicallable on the instance's own channel."""
+        bound = self._bound.get(link)
+        return bound if bound is not None else self._bind(link)
+
+    def _bind(self, link: Link) -> Callable[..., Any]:
+        self._bound = {old: bound for old, bound in self._bound.items() if not old.retired}
+        make: Callable[..., Callable[..., Any]] = getattr(link.channel, self._kind.value)
+        bound = self._bound[link] = make(self.path, *self._arguments)
+        return bound
+
+    def decide(self, state: Attempts, outcome: Outcome, tried: Collection[Node[Link]], *, repeatable: bool) -> Decision:
+        """What to do after an attempt that failed."""
+        if not self._calling.retries():
+            return Fail()
+        state = replace(state, repeatable=repeatable)
+        return self.retrier.decide(state, outcome, time.monotonic(), elsewhere=self._pool.elsewhere(tried))
+
+    def tell(self, node: Node[Link], outcome: Outcome, state: Attempts, decision: Decision) -> None:
+        """Tell the observer of an attempt that failed, unless it ended with an answer of the application."""
+        name, observe = self._pool.name, self._calling.observe
+        failed = isinstance(decision, Fail)
+        if isinstance(decision, Fail) and decision.exhausted:
+            observe(RetryBudgetExhausted(name, self.path))
+        if outcome.code not in ANSWERS:
+            number = state.sent + state.resent
+            observe(AttemptFailed(name, self.path, node.instance.id, outcome.code, number, retrying=not failed))
+
+
+def declared_idempotent(path: str) -> bool:
+    """Whether the method's proto says so by its idempotency_level, if its descriptor has been imported."""
+    try:
+        method = descriptor_pool.Default().FindMethodByName(path.strip("/").replace("/", "."))
+    except KeyError:
+        return False
+    return method.GetOptions().idempotency_level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)

@@ -1,0 +1,210 @@
+"""The channels of one client: their connections, tasks and budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import grpc
+import grpc.aio
+
+from muster.call.attempt import Retrier
+from muster.call.budget import RetryBudget
+from muster.call.deadline import DEFAULT_TIMEOUT
+from muster.call.retry import RETRIES, Idempotent, RetryPolicy
+from muster.client.connector import Report
+from muster.client.pool import Pool
+from muster.grpc.channel import Channel
+from muster.grpc.connection import Connection
+from muster.grpc.link import Link
+from muster.grpc.method import Calling
+from muster.model.events import Observer, ignore
+from muster.model.instance import GRPC, Instance
+from muster.model.snapshot import Snapshot
+from muster.watch.latest import Latest
+
+_OPTIONS = (
+    # Instances that share an address, one after the other, must not share a connection.
+    ("grpc.use_local_subchannel_pool", 1),
+    # gRPC's own transparent retry may connect anew, to whoever listens at the address by then.
+    ("grpc.enable_retries", 0),
+    # An idle channel disconnects after 30 minutes; an instance counts as ready while it is connected.
+    ("grpc.client_idle_timeout_ms", 2**31 - 1),
+)
+
+
+@dataclass(frozen=True)
+class Dialing:
+    """How channels to instances are made, as grpc.aio.secure_channel takes it. No credentials: no TLS.
+
+    With TLS the certificate must be good for the address that is registered, or for the name given in the option
+    `grpc.ssl_target_name_override`.
+    """
+
+    credentials: grpc.ChannelCredentials | None = None
+    options: Sequence[tuple[str, Any]] = ()
+    compression: grpc.Compression | None = None
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+
+    def dial(self, instance: Instance) -> grpc.aio.Channel:
+        """A channel to one instance, not connected yet."""
+        options = (*_OPTIONS, *self.options)
+        kinds = {"options": options, "compression": self.compression, "interceptors": tuple(self.interceptors)}
+        # Looked up in grpc.aio at every call: tracing libraries replace these functions.
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(instance.address, **kinds)
+        return grpc.aio.secure_channel(instance.address, self.credentials, **kinds)
+
+
+class Watching(Protocol):
+    """A share in the watch of a name, as a hub gives it."""
+
+    @property
+    def latest(self) -> Latest[Snapshot]: ...
+
+    def close(self) -> None: ...
+
+
+class Watcher(Protocol):
+    """What is needed of a hub."""
+
+    def watch(self, name: str) -> Watching: ...
+
+
+class GrpcTransport:
+    """Channels by name. Enter it, then ask for channels; leaving closes them and cancels their calls.
+
+    `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
+    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment. One retry budget is
+    shared by all channels. For one event loop.
+    """
+
+    def __init__(
+        self,
+        hub: Watcher,
+        *,
+        observe: Observer = ignore,
+        dialing: Dialing = Dialing(),
+        timeout: float | None = DEFAULT_TIMEOUT,
+        idempotent: Iterable[str] = (),
+        policy: RetryPolicy = RETRIES,
+        retries: Callable[[str], bool] = lambda name: True,
+    ) -> None:
+        self._hub = hub
+        self._observe = observe
+        self._dialing = dialing
+        self._timeout = timeout
+        self._idempotent = Idempotent(idempotent)
+        self._retries = retries
+        self._rng = Random()
+        self._retrier = Retrier(policy, RetryBudget(), self._rng)
+        self._open: dict[str, _Service] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._group: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._group = await asyncio.TaskGroup().__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._group is not None
+        for name in tuple(self._open):
+            await self._close(name, None)
+        for task in tuple(self._tasks):
+            task.cancel()
+        group, self._group = self._group, None
+        await group.__aexit__(kind, error, trace)
+
+    def channel(self, name: str) -> Channel:
+        """The channel to the service `name`: the same one until it is closed. Following and connecting begin now.
+
+        Raises BadConfiguration for an override of the name that cannot be used.
+        """
+        return self._service(name).channel
+
+    def pool(self, name: str) -> Pool[Link]:
+        """The pool behind the channel to `name`; a lease's `link.channel` is the channel to that instance alone."""
+        return self._service(name).pool
+
+    def _service(self, name: str) -> _Service:
+        service = self._open.get(name)
+        if service is None:
+            service = self._open[name] = self._new_service(name)
+            service.pool.open()
+        return service
+
+    def _new_service(self, name: str) -> _Service:
+        watching = self._hub.watch(name)
+        links = _Links(self._dialing, self.spawn, self._rng)
+        pool: Pool[Link] = Pool(watching.latest, GRPC, connector=links, observe=self._observe)
+        calling = Calling(
+            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, name)
+        )
+        return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, name)))
+
+    async def _close(self, name: str, grace: float | None) -> None:
+        service = self._open.pop(name, None)
+        if service is not None:
+            service.pool.close()
+            service.watching.close()
+            await service.links.close(grace)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine as a task of this transport: it ends no later than the transport. It must not raise."""
+        if self._group is None:
+            coroutine.close()
+            raise RuntimeError("the client is not open: use 'async with'")
+        task = self._group.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+@dataclass(frozen=True)
+class _Service:
+    watching: Watching
+    links: _Links
+    pool: Pool[Link]
+    channel: Channel
+
+
+class _Links:
+    """The connections of one pool: its Connector."""
+
+    def __init__(self, dialing: Dialing, spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]], rng: Random):
+        self._dialing = dialing
+        self._spawn = spawn
+        self._rng = rng
+        self._links: set[Link] = set()
+
+    def connect(self, instance: Instance, report: Report[Link]) -> _Closing:
+        connection = Connection(instance, report, partial(self._dial, instance), self._rng)
+        return _Closing(self._spawn(connection.run()))
+
+    def _dial(self, instance: Instance) -> Link:
+        link = Link(self._dialing.dial(instance), self._spawn)
+        self._links = {other for other in self._links if not other.closed} | {link}
+        return link
+
+    async def close(self, grace: float | None) -> None:
+        """Close every link, also those whose calls are not done, after `grace` seconds."""
+        async with asyncio.TaskGroup() as group:
+            for link in self._links:
+                group.create_task(link.close(grace))
+
+
+class _Closing:
+    """A connection that is kept by a task, and closed by ending it."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+
+    def close(self) -> None:
+        self._task.cancel()
