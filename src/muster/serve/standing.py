@@ -98,4 +98,4 @@ def _state(standing: Standing, step: Step, error: Exception) -> RegistrationStat
 
 
 def _why(step: Step, error: Exception) -> str:
-    return f"{step}: {error or type(error).__name__}"
+    return f"{step}: {str(error) or type(error).__name__}"

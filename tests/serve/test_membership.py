@@ -1,0 +1,213 @@
+"""Getting registered, staying so and leaving, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from muster.model.errors import Denied, NotRegistered, RegistryUnavailable
+from muster.model.events import RegistrationState
+from muster.serve.entry import Label, compose
+from muster.serve.membership import ATTEMPT_LIMIT, Membership
+from muster.serve.mode import Mode
+from muster.serve.settings import Timing
+from muster.serve.standing import Pace
+from muster.testing.clock import VirtualTimeLoop
+
+pytestmark = pytest.mark.anyio
+
+ENTRY = compose(Label("greeter"), "greeter-1", ("127.0.0.1", 9000), (), Timing(), None)
+
+
+Scripted = Any
+"""The ScriptedRegistrar of conftest.py, which cannot be imported."""
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+async def passes() -> None: ...
+
+
+def membership_of(registrar: Scripted | None, mode: Mode = Mode.SELF, gate: Any = passes) -> Membership:
+    return Membership(registrar, ENTRY, gate, mode.standing, Pace(10.0), Random(1))
+
+
+@asynccontextmanager
+async def kept(membership: Membership) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        keeper = tasks.create_task(membership.keep())
+        await membership.tried.wait()
+        yield
+        keeper.cancel()
+
+
+async def test_registers_and_beats(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        assert membership.standing.value.state is RegistrationState.REGISTERED
+        assert registrar.done == ["register"]
+        await asyncio.sleep(60)
+    assert registrar.done[1:] == ["beat passing"] * 6
+    pauses = [b - a for a, b in zip(registrar.times, registrar.times[1:], strict=False)]
+    assert all(9.0 <= pause <= 10.1 for pause in pauses)
+
+
+async def test_registers_anew_when_it_was_forgotten(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        forgotten = [NotRegistered("greeter-1", "consul://x")]
+        registrar.answer = lambda what: forgotten.pop() if forgotten and what.startswith("beat") else None
+        states = _states(membership)
+        await asyncio.sleep(15)
+    assert registrar.done[:4] == ["register", "beat passing", "register", "beat passing"]
+    assert states == [RegistrationState.WAITING, RegistrationState.REGISTERED, RegistrationState.REGISTERED]
+
+
+async def test_a_registry_that_is_away_at_the_start(registrar: Scripted) -> None:
+    registrar.answer = lambda _: RegistryUnavailable("refused")
+    membership = membership_of(registrar)
+    async with kept(membership):
+        assert membership.standing.value.state is RegistrationState.WAITING
+        assert membership.standing.value.why == "register: refused"
+        await asyncio.sleep(600)
+        attempts = len(registrar.done)
+        registrar.answer = lambda _: None
+        await asyncio.sleep(10)
+        assert membership.standing.value.state is RegistrationState.REGISTERED
+    assert 60 < attempts < 200
+
+
+async def test_a_registry_that_is_away_later(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        registrar.answer = lambda _: RegistryUnavailable("refused")
+        await asyncio.sleep(60)
+        standing = membership.standing.value
+        assert (standing.state, standing.why) == (RegistrationState.FAILING, "heartbeat: refused")
+        assert standing.registered_once
+        registrar.answer = lambda _: None
+        await asyncio.sleep(10)
+        assert membership.standing.value.state is RegistrationState.REGISTERED
+    assert "register" not in registrar.done[1:]
+
+
+async def test_a_right_that_is_missing_is_a_state_and_granted_later(registrar: Scripted) -> None:
+    registrar.answer = lambda _: Denied("403", rule='service "greeter" { policy = "write" }')
+    membership = membership_of(registrar)
+    async with kept(membership):
+        standing = membership.standing.value
+        assert standing.state is RegistrationState.FAILING
+        assert 'policy = "write"' in standing.why
+        await asyncio.sleep(30)
+        assert len(registrar.done) == 4
+        registrar.answer = lambda _: None
+        await asyncio.sleep(10)
+        assert membership.standing.value.state is RegistrationState.REGISTERED
+
+
+async def test_a_registry_that_never_answers(registrar: Scripted) -> None:
+    registrar.hangs = True
+    membership = membership_of(registrar)
+    async with kept(membership):
+        assert asyncio.get_running_loop().time() == pytest.approx(ATTEMPT_LIMIT, abs=0.01)
+        assert membership.standing.value.why == "register: no answer within 5 s"
+    began = asyncio.get_running_loop().time()
+    await membership.leave(1.0)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(1.0, abs=0.01)
+
+
+async def test_a_register_check_is_waited_for(registrar: Scripted) -> None:
+    ready = False
+
+    async def gate() -> None:
+        if not ready:
+            raise OSError("no database")
+
+    membership = membership_of(registrar, gate=gate)
+    async with kept(membership):
+        assert membership.standing.value.why == "register check: no database"
+        await asyncio.sleep(60)
+        assert registrar.done == []
+        ready = True
+        await asyncio.sleep(10)
+        assert registrar.done[0] == "register"
+
+
+async def test_a_register_check_that_never_ends_counts_as_failed(registrar: Scripted) -> None:
+    async def gate() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    membership = membership_of(registrar, gate=gate)
+    async with kept(membership):
+        assert membership.standing.value.why == "register check: no answer within 5 s"
+
+
+async def test_where_others_register_only_the_register_check_is_made() -> None:
+    membership = membership_of(None, Mode.EXTERNAL)
+    async with kept(membership):
+        await asyncio.sleep(60)
+        assert membership.standing.value.checked
+        assert membership.standing.value.state is RegistrationState.EXTERNAL
+    await membership.leave(1.0)
+    assert membership.standing.value.state is RegistrationState.EXTERNAL
+
+
+async def test_leaves(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        pass
+    await membership.leave(1.0)
+    assert registrar.done == ["register", "beat critical", "deregister"]
+    assert membership.standing.value.state is RegistrationState.DEREGISTERED
+
+
+async def test_leaves_also_when_it_was_forgotten(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        registrar.answer = lambda what: NotRegistered("greeter-1", "x") if what == "beat critical" else None
+    await membership.leave(1.0)
+    assert registrar.done[-1] == "deregister"
+    assert membership.standing.value.state is RegistrationState.DEREGISTERED
+
+
+async def test_leaving_a_registry_that_is_away(registrar: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    membership = membership_of(registrar)
+    async with kept(membership):
+        registrar.answer = lambda _: RegistryUnavailable("refused")
+    await membership.leave(1.0)
+    assert membership.standing.value.state is RegistrationState.FAILING
+    assert membership.standing.value.why == "deregister: refused"
+    assert "greeter-1 is left in the registry" in caplog.text
+
+
+async def test_a_registration_cut_off_in_the_middle_is_taken_back(registrar: Scripted) -> None:
+    """The registry may have taken it although nobody waited for its answer."""
+    registrar.hangs = True
+    membership = membership_of(registrar)
+    async with asyncio.TaskGroup() as tasks:
+        keeper = tasks.create_task(membership.keep())
+        await asyncio.sleep(1)
+        keeper.cancel()
+    registrar.hangs = False
+    await membership.leave(1.0)
+    assert registrar.done == ["register", "beat critical", "deregister"]
+
+
+async def test_who_was_never_registered_has_nothing_to_leave(registrar: Scripted) -> None:
+    membership = membership_of(registrar)
+    await membership.leave(1.0)
+    assert registrar.done == []
+
+
+def _states(membership: Membership) -> list[RegistrationState]:
+    states: list[RegistrationState] = []
+    membership.standing.listen(lambda standing: states.append(standing.state))
+    return states

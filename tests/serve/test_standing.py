@@ -1,0 +1,100 @@
+"""What follows from how a step ended."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from muster.model.errors import Denied, NotRegistered, RegistryUnavailable, Rejected
+from muster.model.events import RegistrationState
+from muster.serve.standing import Next, Pace, Standing, Step, decide
+
+WAITING = Standing(RegistrationState.WAITING)
+CHECKED = Standing(RegistrationState.WAITING, checked=True)
+REGISTERED = Standing(RegistrationState.REGISTERED, checked=True, registered_once=True)
+AWAY = RegistryUnavailable("refused")
+FORGOTTEN = NotRegistered("greeter-1", "consul://x")
+
+
+class Highest(Random):
+    """Jitter at its upper end."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def after(standing: Standing, step: Step, error: Exception | None) -> tuple[Standing, Next]:
+    return decide(standing, step, error, Pace(10.0), Highest())
+
+
+@pytest.mark.parametrize(
+    ("standing", "step", "error", "state", "todo"),
+    [
+        (WAITING, Step.CHECK, None, RegistrationState.WAITING, Next(Step.REGISTER, 0.0)),
+        (WAITING, Step.CHECK, ValueError("no database"), RegistrationState.WAITING, Next(Step.CHECK, 0.5)),
+        (CHECKED, Step.REGISTER, None, RegistrationState.REGISTERED, Next(Step.BEAT, 10.0)),
+        (CHECKED, Step.REGISTER, AWAY, RegistrationState.WAITING, Next(Step.REGISTER, 0.5)),
+        (CHECKED, Step.REGISTER, Denied("no"), RegistrationState.FAILING, Next(Step.REGISTER, 10.0)),
+        (CHECKED, Step.REGISTER, Rejected("no"), RegistrationState.FAILING, Next(Step.REGISTER, 10.0)),
+        (REGISTERED, Step.REGISTER, None, RegistrationState.REGISTERED, Next(Step.BEAT, 0.0)),
+        (REGISTERED, Step.REGISTER, AWAY, RegistrationState.FAILING, Next(Step.REGISTER, 0.5)),
+        (REGISTERED, Step.BEAT, None, RegistrationState.REGISTERED, Next(Step.BEAT, 10.0)),
+        (REGISTERED, Step.BEAT, AWAY, RegistrationState.FAILING, Next(Step.BEAT, 0.5)),
+        (REGISTERED, Step.BEAT, FORGOTTEN, RegistrationState.WAITING, Next(Step.REGISTER, 0.5)),
+        (REGISTERED, Step.BEAT, Denied("no"), RegistrationState.FAILING, Next(Step.BEAT, 10.0)),
+        (REGISTERED, Step.BEAT, KeyError("bug"), RegistrationState.FAILING, Next(Step.BEAT, 0.5)),
+    ],
+)
+def test_the_table(
+    standing: Standing, step: Step, error: Exception | None, state: RegistrationState, todo: Next
+) -> None:
+    then, found = after(standing, step, error)
+    assert (then.state, found) == (state, todo)
+    assert bool(then.why) == (error is not None)
+
+
+def test_the_reason_says_what_was_tried() -> None:
+    standing, _ = after(CHECKED, Step.REGISTER, AWAY)
+    assert standing.why == "register: refused"
+    standing, _ = after(WAITING, Step.CHECK, ValueError())
+    assert standing.why == "register check: ValueError"
+
+
+def test_pauses_grow_up_to_a_beat() -> None:
+    standing, pauses = CHECKED, []
+    for _ in range(8):
+        standing, todo = after(standing, Step.REGISTER, AWAY)
+        pauses.append(todo.pause)
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+
+
+def test_a_pause_that_the_registry_asks_for_is_added() -> None:
+    _, todo = after(CHECKED, Step.REGISTER, RegistryUnavailable("429", retry_after=30.0))
+    assert todo.pause == 30.5
+
+
+def test_a_registry_that_takes_everything_and_keeps_nothing_is_asked_ever_more_slowly() -> None:
+    standing, pauses = REGISTERED, []
+    for _ in range(4):
+        standing, todo = after(standing, Step.BEAT, FORGOTTEN)
+        pauses.append(todo.pause)
+        standing, _ = after(standing, Step.REGISTER, None)
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+    standing, _ = after(standing, Step.BEAT, None)
+    assert standing.failures == 0
+
+
+def test_instances_that_beat_together_drift_apart() -> None:
+    rng = Random(1)
+    pauses = [decide(REGISTERED, Step.BEAT, None, Pace(10.0), rng)[1].pause for _ in range(100)]
+    assert 9.0 <= min(pauses) < max(pauses) <= 10.0
+
+
+def test_pauses_after_a_failure_are_spread_over_their_whole_length() -> None:
+    rng = Random(1)
+    tired = Standing(RegistrationState.WAITING, checked=True, failures=9)
+    pauses = sorted(decide(tired, Step.REGISTER, AWAY, Pace(10.0), rng)[1].pause for _ in range(1000))
+    assert pauses[0] < 0.1
+    assert 4.5 < pauses[500] < 5.5
+    assert 9.9 < pauses[-1] <= 10.0
