@@ -1,8 +1,10 @@
 """What tests of muster, and of anyone's registry backend, are made of. Imported by tests alone.
 
 conformance.py   the rules that every registry keeps, one function a rule
+watching.py      following a name with a deadline, and what it told
 servers.py       a real Consul as a child process
 protos.py        gRPC servers made from the text of a .proto file
+clock.py         an event loop whose clock jumps instead of waiting
 leaks.py         tasks and child processes that a test left behind
 scripted.py      an HTTP server that answers by script: refusals, garbage, half an answer, nothing
 """
