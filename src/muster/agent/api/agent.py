@@ -6,6 +6,8 @@ import os
 import platform
 from typing import Any
 
+import msgspec
+
 from muster._version import __version__
 from muster.agent.api.answer import Answer, json_answer
 from muster.agent.api.request import Request
@@ -41,8 +43,11 @@ def self(state: State, request: Request) -> Answer:
 
 
 def members(state: State, request: Request) -> Answer:
-    """The cluster: one member."""
-    return json_answer([_member(state.identity)])
+    """The cluster: one member, with its datacenter in its name where `wan` asks for all datacenters."""
+    member, wan = _member(state.identity), request.params.first("wan")
+    if wan:
+        member = msgspec.structs.replace(member, name=f"{member.name}.{state.identity.datacenter}")
+    return json_answer([member])
 
 
 def _member(identity: Identity) -> wire.Member:

@@ -23,6 +23,11 @@ _MISMATCH = re.compile(
     r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$\.?(?P<field>\w*)(?P<deeper>[^`]*)`)?"
 )
 _GO_KINDS = {"str": "string", "int": "number", "float": "number"}
+_GO_PLACES = (
+    ("Expecting property name", "looking for beginning of object key string"),
+    ("Expecting ':'", "after object key"),
+    ("Expecting ','", "after object key:value pair"),
+)
 _GO_TYPES = {"int": "int", "str": "string", "bool": "bool", "array": "[]string", "object": "map[string]string"}
 
 
@@ -48,7 +53,7 @@ def decode_body(body: bytes, kind: type[_Body]) -> _Body:
     except _UnknownField as error:
         raise _failed(f'json: unknown field "{error}"') from None
     except msgspec.ValidationError as error:
-        raise _failed(_go_mismatch(str(error))) from None
+        raise _failed(_go_mismatch(str(error), kind)) from None
     except RecursionError:
         raise _failed("exceeded max depth") from None
 
@@ -60,7 +65,7 @@ def _failed(why: str) -> Refused:
 def _first_value(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _first_of_several(body.decode("utf-8", "replace").lstrip(" \t\r\n"))
 
 
@@ -73,7 +78,14 @@ def _first_of_several(text: str) -> Any:
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or error.msg.startswith("Unterminated"):
             raise _failed("unexpected EOF") from None
-        raise _failed(f"invalid character '{text[error.pos]}' looking for beginning of value") from None
+        raise _failed(_go_syntax(text, error)) from None
+
+
+def _go_syntax(text: str, error: json.JSONDecodeError) -> str:
+    if error.msg.startswith("Invalid \\escape"):
+        return f"invalid character '{text[error.pos + 1]}' in string escape code"
+    place = next((go for start, go in _GO_PLACES if error.msg.startswith(start)), "looking for beginning of value")
+    return f"invalid character '{text[error.pos]}' {place}"
 
 
 def _no_constant(name: str) -> Any:
@@ -125,11 +137,14 @@ def _struct_in(hint: Any) -> tuple[type[Wire] | None, bool]:
     return None, False
 
 
-def _go_mismatch(error: str) -> str:
+def _go_mismatch(error: str, kind: type[Wire]) -> str:
     match = _MISMATCH.match(error)
     if match is None:
         return error
     wanted = match["wanted"].split(" | ")[0]
     got = _GO_KINDS.get(match["got"], match["got"])
-    place = f"struct field .{match['field']}" if match["field"] else "value"
-    return f"json: cannot unmarshal {got} into Go {place} of type {_GO_TYPES.get(wanted, wanted)}"
+    if not match["field"]:
+        return f"json: cannot unmarshal {got} into Go value of type structs.{kind.__name__}"
+    return (
+        f"json: cannot unmarshal {got} into Go struct field .{match['field']} of type {_GO_TYPES.get(wanted, wanted)}"
+    )

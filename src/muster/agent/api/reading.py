@@ -31,15 +31,15 @@ class Reading:
 def reading(state: State, request: Request) -> Reading:
     """What the request says of consistency and waiting. Raises Refused for what contradicts itself, cannot be parsed,
     or this agent does not do."""
-    require_datacenter(state, request.params)
+    require_datacenter(state, request.params, (b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
     refuse_filter(request.params)
     return _reading(request.query)
 
 
-def require_datacenter(state: State, params: Params) -> None:
-    """Raises Refused for another datacenter than the agent's."""
+def require_datacenter(state: State, params: Params, *headers: tuple[bytes, bytes]) -> None:
+    """Raises Refused, with `headers`, for another datacenter than the agent's."""
     if params.first("dc").lower() not in ("", state.identity.datacenter.lower()):
-        raise Refused(500, "No path to datacenter", (b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
+        raise Refused(500, "No path to datacenter", *headers)
 
 
 def refuse_filter(params: Params) -> None:

@@ -39,10 +39,13 @@ class Router:
         self._routes = {route.path: route for route in routes}
 
     def find(self, path: str) -> tuple[Route, str] | None:
-        """The route of a path, and what follows it in the path; None for a path that nothing serves."""
+        """The route of a path, and what follows it in the path; None for a path that nothing serves, or that lacks its
+        final slash."""
         route = self._routes.get(path)
         if route is not None:
             return route, ""
+        if path + "/" in self._routes:
+            return None
         end = path.rfind("/")
         while end > 0:
             route = self._routes.get(path[: end + 1])

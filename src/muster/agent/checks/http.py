@@ -50,6 +50,7 @@ class HTTPLooks:
                     headers=_headers(definition),
                     data=definition.body.encode() or None,
                     ssl=not definition.tls_skip_verify,
+                    skip_auto_headers=("Content-Type",),
                 ) as response,
             ):
                 return _judge(definition, response, await _last_bytes(response, definition.output_limit))
