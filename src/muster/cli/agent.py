@@ -14,7 +14,12 @@ from muster.cli.running import run, until_signalled
 
 def agent(
     http: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and says which.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="MUSTER_AGENT_HTTP",
+            help="Where to listen; port 0 picks a free one and says which.",
+        ),
     ] = "127.0.0.1:8500",
     node: Annotated[
         str | None, typer.Option(metavar="NAME", help="The node's name. Default: the host's.", show_default=False)

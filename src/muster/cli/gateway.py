@@ -14,7 +14,12 @@ from muster.cli.running import run, until_signalled
 
 def gateway(
     http: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 picks a free one and says which.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="MUSTER_GATEWAY_HTTP",
+            help="Where to listen; port 0 picks a free one and says which.",
+        ),
     ] = "127.0.0.1:8080",
     idempotent: Annotated[
         list[str] | None,

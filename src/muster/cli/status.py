@@ -44,7 +44,26 @@ def _run(arguments: Sequence[str]) -> int:
     except MusterError as error:
         complain(advice(error))
         return FAILED
+    except BaseExceptionGroup as group:
+        return _several(group)
     return 0
+
+
+def _several(group: BaseExceptionGroup[BaseException]) -> int:
+    """What a TaskGroup gathered: told a line each, unless there is a fault of ours among it."""
+    told, rest = group.split(MusterError)
+    if told is None or rest is not None:
+        raise group
+    for error in _leaves(told):
+        complain(advice(error))
+    return FAILED
+
+
+def _leaves(group: BaseExceptionGroup[MusterError]) -> list[MusterError]:
+    found: list[MusterError] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
 
 
 def advice(error: MusterError) -> str:
