@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from muster.model.events import Event, Observer
     from muster.model.instance import Instance
     from muster.model.snapshot import Absent, Known, Pending, Snapshot, Stale
+    from muster.serve.settings import TLS, Limits, Timing
 
 _HOMES = {
     "Absent": "muster.model.snapshot",
@@ -50,6 +51,7 @@ _HOMES = {
     "Health": "muster.model.check",
     "Instance": "muster.model.instance",
     "Known": "muster.model.snapshot",
+    "Limits": "muster.serve.settings",
     "MusterError": "muster.model.errors",
     "NoInstances": "muster.model.errors",
     "NotRegistered": "muster.model.errors",
@@ -60,9 +62,12 @@ _HOMES = {
     "Service": "muster.app.service",
     "Snapshot": "muster.model.snapshot",
     "Stale": "muster.model.snapshot",
+    "TLS": "muster.serve.settings",
+    "Timing": "muster.serve.settings",
 }
 
 __all__ = [
+    "TLS",
     "Absent",
     "BadConfiguration",
     "Client",
@@ -72,6 +77,7 @@ __all__ = [
     "Health",
     "Instance",
     "Known",
+    "Limits",
     "MusterError",
     "NoInstances",
     "NotRegistered",
@@ -82,6 +88,7 @@ __all__ = [
     "Service",
     "Snapshot",
     "Stale",
+    "Timing",
     "__version__",
 ]
 

@@ -1,0 +1,1 @@
+"""The public objects: they assemble, they decide nothing."""

@@ -1,0 +1,205 @@
+"""Client: finds the instances of services, and calls them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc.aio
+
+from muster.call.deadline import DEFAULT_TIMEOUT
+from muster.call.retry import RETRIES, RetryPolicy
+from muster.client.pool import Pool
+from muster.grpc.calls import Calls
+from muster.grpc.link import Link
+from muster.grpc.transport import Dialing, GrpcTransport
+from muster.model.errors import BadConfiguration, RegistryUnavailable
+from muster.model.events import Observer
+from muster.model.snapshot import Answer, Pending, Snapshot
+from muster.registry.protocol import Discovery, Registry
+from muster.registry.url import open_registry
+from muster.telemetry.logging import EventLog
+from muster.watch.disk import Disk
+from muster.watch.hub import Hub
+from muster.watch.overrides import Overrides
+
+A = TypeVar("A")
+
+
+class Client:
+    """Finds services by name and calls their instances directly.
+
+        async with muster.Client() as client:
+            say = SayStub(client.channel("greeter"))
+            reply = await say.Hello(HelloRequest(name="world"))
+
+    Making one does no I/O; use it inside its `async with`, in one event loop. One client a process is the right
+    number: whatever it watches and connects to is shared by all that is done with it.
+
+    `registry`: a URL, or an open registry of the caller's; None: MUSTER_REGISTRY, or a Consul agent on this machine.
+    `timeout`: seconds for a unary call that names none; None: for ever.
+    `idempotent`: methods that may be processed twice, so that they are retried also after a failure in which they may
+    have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
+    `retry`: how often and when. `dialing`: credentials, options and interceptors of the connections to instances.
+    `cache_dir`: a folder for what was last known, for a start while the registry is away.
+    `observe` hears of snapshots, failures and instances left out; without it, log lines tell.
+    """
+
+    def __init__(
+        self,
+        registry: str | Discovery | None = None,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        idempotent: Iterable[str] = (),
+        retry: RetryPolicy = RETRIES,
+        dialing: Dialing | None = None,
+        cache_dir: Path | str | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        self._registry = registry
+        self._cache_dir = cache_dir
+        self._observe = observe or EventLog()
+        self._transport = partial(
+            GrpcTransport,
+            observe=self._observe,
+            timeout=timeout,
+            idempotent=idempotent,
+            policy=retry,
+            dialing=dialing or Dialing(),
+        )
+        self._stack = AsyncExitStack()
+        self._parts: _Parts | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises BadConfiguration for a registry URL, an override or a folder that cannot be used."""
+        if self._parts is not None:
+            raise RuntimeError("this client is open already")
+        async with AsyncExitStack() as stack:
+            discovery = await self._opened(stack)
+            overrides = Overrides.configured(os.environ)
+            disk = self._disk(str(discovery))
+            hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
+            transport = self._transport(hub, retries=partial(_retries, overrides))
+            await stack.enter_async_context(transport)
+            self._parts = _Parts(discovery, hub, transport, Calls(transport))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancels the calls under way, closes every connection and ends every watch."""
+        self._parts = None
+        await self._stack.__aexit__(kind, error, trace)
+
+    def channel(self, name: str) -> grpc.aio.Channel:
+        """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
+
+        The same one for the same name; leave it open. Returns at once; watching and connecting begin now. Failures
+        arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its text says why.
+        """
+        return self._open.transport.channel(name)
+
+    def pool(self, name: str) -> Pool[Link]:
+        """The instances behind `channel(name)`, for work that the stubs do not cover."""
+        return self._open.transport.pool(name)
+
+    async def call(
+        self,
+        name: str,
+        method: str,
+        payload: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Iterable[tuple[str, str | bytes]] = (),
+    ) -> Any:
+        """Call a method of a service by name, JSON values in and out; no stub is needed.
+
+        `method`: `Say.Hello`, or in full `/pkg.Say/Hello`. How it looks is asked of the instance, by gRPC reflection,
+        once for each version of the service. `timeout` in seconds, over everything; None: the client's own. Raises
+        Fault with the code that the service answered, INVALID_ARGUMENT for a payload that does not fit, UNIMPLEMENTED
+        for a method that is not there; NoInstances; RegistryUnavailable; Rejected for a short name that fits several.
+        """
+        value = {} if payload is None else payload
+        return await self.calls.call(name, method, value, timeout=timeout, metadata=tuple(metadata))
+
+    @property
+    def calls(self) -> Calls:
+        """What `call` is made of: calls whose method and payload depend on what the service offers."""
+        return self._open.calls
+
+    async def watch(self, name: str) -> AsyncGenerator[Snapshot, None]:
+        """What is known of `name`, now and whenever it changes; a slow reader gets the newest. Never ends by itself.
+
+        A registry that does not answer is no error: the snapshot says so, as Stale, or as Pending with a reason.
+        """
+        subscription = self._open.hub.watch(name)
+        try:
+            async with aclosing(subscription.latest.__aiter__()) as snapshots:
+                async for snapshot in snapshots:
+                    if not isinstance(snapshot, Pending) or snapshot.why:
+                        yield snapshot
+        finally:
+            subscription.close()
+
+    async def snapshot(self, name: str) -> Answer:
+        """What the registry says of `name`, asked now. Raises RegistryUnavailable and Denied."""
+        return await _first(self._open.discovery.watch(name))
+
+    async def names(self) -> Mapping[str, frozenset[str]]:
+        """Every name that the registry knows, with the tags in use, asked now. Raises as `snapshot`."""
+        return await _first(self._open.discovery.watch_names())
+
+    @property
+    def _open(self) -> _Parts:
+        if self._parts is None:
+            raise RuntimeError("the client is not open: use 'async with muster.Client() as client'")
+        return self._parts
+
+    async def _opened(self, stack: AsyncExitStack) -> Discovery:
+        """The registry to read from; one that is opened here is closed with the client."""
+        registry = self._registry
+        if registry is not None and not isinstance(registry, str):
+            return registry
+        return _readable(await stack.enter_async_context(open_registry(registry)))
+
+    def _disk(self, registry: str) -> Disk | None:
+        if self._cache_dir is None:
+            return None
+        disk = Disk(Path(self._cache_dir), registry)
+        disk.prepare()
+        return disk
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an open client is made of."""
+
+    discovery: Discovery
+    hub: Hub
+    transport: GrpcTransport
+    calls: Calls
+
+
+def _readable(registry: Registry) -> Discovery:
+    if not isinstance(registry, Discovery):
+        raise BadConfiguration(f"{registry} cannot be read, so a client finds nobody there: choose another registry")
+    return registry
+
+
+def _retries(overrides: Overrides, name: str) -> bool:
+    override = overrides.of(name)
+    return override is None or override.retries
+
+
+async def _first(answers: AsyncGenerator[A, None]) -> A:
+    async with aclosing(answers):
+        async for answer in answers:
+            return answer
+    raise RegistryUnavailable("the registry gave no answer")
