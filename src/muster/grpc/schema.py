@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -37,6 +37,11 @@ class Schema:
     def request_type(self, endpoint: Endpoint) -> Descriptor:
         """The descriptor of the message that `endpoint` takes."""
         return self._pool.FindMessageTypeByName(endpoint.request)
+
+    def idempotent(self, endpoint: Endpoint) -> bool:
+        """Whether the method's proto declares that it may be repeated, by its idempotency_level."""
+        level = self._pool.FindMethodByName(endpoint.dotted).GetOptions().idempotency_level
+        return level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
     def request(self, endpoint: Endpoint, value: Any) -> Message:
         """The message that `value`, decoded JSON, stands for (https://protobuf.dev/programming-guides/json/).
