@@ -1,0 +1,163 @@
+"""The catalog's indexes and topics: which write moves what, and whom it concerns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muster.agent.catalog.catalog import (
+    CHECKS,
+    EXTINCTION,
+    NODES,
+    SERVICES,
+    Catalog,
+    UnknownService,
+    checks_of,
+    health_of,
+    instances_of,
+)
+from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
+from muster.model.check import Health
+
+NODE = NodeRow("n1", "127.0.0.1")
+WEB = ServiceRow("n1", "web-1", "web", tags=("a",))
+DB = ServiceRow("n1", "db-1", "db")
+WEB_CHECK = CheckRow("n1", "web-1:self", "self", Health.PASSING, service_id="web-1", service_name="web")
+NODE_CHECK = CheckRow("n1", "serfHealth", "Serf Health Status", Health.PASSING)
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    catalog = Catalog(first_index=10)
+    catalog.register(NODE, None, [NODE_CHECK])
+    return catalog
+
+
+def test_a_registration_takes_one_index_for_all_it_writes(catalog: Catalog) -> None:
+    before = catalog.index
+    catalog.register(None, WEB, [WEB_CHECK])
+    (entry,) = catalog.entries("web")
+    assert catalog.index == before + 1
+    assert {entry.service.stamp.created, *(c.stamp.created for c in entry.checks[1:])} == {catalog.index}
+
+
+def test_the_same_again_moves_nothing_and_concerns_nobody(catalog: Catalog) -> None:
+    catalog.register(None, WEB, [WEB_CHECK])
+    before = catalog.index
+    assert catalog.register(NODE, WEB, [WEB_CHECK, NODE_CHECK]) == frozenset()
+    assert catalog.index == before
+
+
+def test_a_new_instance_concerns_its_name_and_the_table(catalog: Catalog) -> None:
+    assert catalog.register(None, WEB) == {SERVICES, instances_of("web"), health_of("web")}
+
+
+def test_a_check_concerns_the_health_but_not_the_instances(catalog: Catalog) -> None:
+    catalog.register(None, WEB)
+    catalog.register(None, DB)
+    topics = catalog.register(None, None, [WEB_CHECK])
+    assert topics == {CHECKS, health_of("web"), checks_of("web")}
+    assert catalog.index_of("web") == catalog.index
+    assert catalog.index_of("db") == catalog.index - 1
+
+
+def test_a_nodes_check_concerns_the_health_of_all_on_it(catalog: Catalog) -> None:
+    catalog.register(None, WEB)
+    catalog.register(None, DB)
+    topics = catalog.register(None, None, [replace(NODE_CHECK, status=Health.CRITICAL)])
+    assert topics == {CHECKS, health_of("web"), health_of("db")}
+    assert catalog.index_of("web") == catalog.index_of("db") == catalog.index
+
+
+def test_a_changed_node_concerns_all_on_it(catalog: Catalog) -> None:
+    catalog.register(None, WEB)
+    topics = catalog.register(replace(NODE, address="10.0.0.1"))
+    assert topics == {NODES, instances_of("web"), health_of("web")}
+
+
+def test_a_port_alone_concerns_the_list_of_services(catalog: Catalog) -> None:
+    catalog.register(None, WEB)
+    assert SERVICES in catalog.register(None, replace(WEB, port=81))
+    (row,) = catalog.instances("web")
+    assert (row.stamp.created, row.stamp.modified) == (catalog.index - 1, catalog.index)
+
+
+def test_the_last_instance_leaving_is_an_extinction(catalog: Catalog) -> None:
+    other = replace(WEB, id="web-2")
+    catalog.register(None, WEB, [WEB_CHECK])
+    catalog.register(None, other)
+    assert EXTINCTION not in catalog.deregister_service("n1", "web-2")
+    assert EXTINCTION in catalog.deregister_service("n1", "web-1")
+    assert catalog.index_of("web") == catalog.index_of("never heard of") == catalog.index
+    assert catalog.checks() == catalog.checks()[:1]
+
+
+def test_an_index_is_never_zero() -> None:
+    assert Catalog(first_index=0).index_of("anything") >= 1
+
+
+def test_unknown_ids_are_no_change(catalog: Catalog) -> None:
+    before = catalog.index
+    assert not catalog.deregister_service("n1", "nobody")
+    assert not catalog.deregister_service("nowhere", "nobody")
+    assert not catalog.deregister_check("n1", "nothing")
+    assert catalog.index == before
+
+
+def test_a_check_of_an_unknown_instance_is_refused_and_nothing_is_written(catalog: Catalog) -> None:
+    before = catalog.index
+    with pytest.raises(UnknownService):
+        catalog.register(replace(NODE, address="10.0.0.1"), None, [WEB_CHECK])
+    assert catalog.index == before
+    assert catalog.node("n1").address == NODE.address
+
+
+def test_changed_tags_are_rewritten_in_the_checks(catalog: Catalog) -> None:
+    catalog.register(None, WEB, [WEB_CHECK])
+    catalog.register(None, replace(WEB, tags=("b",)))
+    (check,) = catalog.checks_of("web")
+    assert check.service_tags == ("b",)
+
+
+def test_an_id_that_moves_to_another_name_leaves_the_old_one(catalog: Catalog) -> None:
+    catalog.register(None, WEB, [WEB_CHECK])
+    topics = catalog.register(None, replace(WEB, name="shop"))
+    assert {EXTINCTION, health_of("web"), health_of("shop")} <= topics
+    assert not catalog.exists("web")
+    assert [check.service_name for check in catalog.entries("shop")[0].checks[1:]] == ["shop"]
+
+
+def test_a_check_that_moves_to_another_instance_leaves_the_first(catalog: Catalog) -> None:
+    catalog.register(None, WEB, [WEB_CHECK])
+    catalog.register(None, DB)
+    topics = catalog.register(None, None, [replace(WEB_CHECK, service_id="db-1")])
+    assert {health_of("web"), health_of("db")} <= topics
+    assert catalog.checks_of("web") == []
+    assert len(catalog.checks_of("db")) == 1
+
+
+def test_names_match_without_regard_to_case(catalog: Catalog) -> None:
+    catalog.register(None, replace(WEB, name="Web"))
+    assert catalog.exists("wEB")
+    assert len(catalog.entries("web")) == 1
+    assert list(catalog.services()) == ["Web"]
+
+
+def test_lists_are_in_order_of_node_and_id(catalog: Catalog) -> None:
+    catalog.register(NodeRow("A", "10.0.0.2"))
+    for row in (WEB, replace(WEB, id="b", node="A"), replace(WEB, id="a", node="A"), replace(WEB, id="0")):
+        catalog.register(None, row)
+    assert [(row.node, row.id) for row in catalog.instances("web")] == [
+        ("A", "a"),
+        ("A", "b"),
+        ("n1", "0"),
+        ("n1", "web-1"),
+    ]
+    assert [row.name for row in catalog.nodes()] == ["A", "n1"]
+
+
+def test_a_name_has_the_tags_of_all_its_instances(catalog: Catalog) -> None:
+    catalog.register(None, WEB)
+    catalog.register(None, replace(WEB, id="web-2", tags=("b", "a")))
+    assert catalog.services() == {"web": ["a", "b"]}
