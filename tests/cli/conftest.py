@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -38,6 +41,7 @@ class Command:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._stayed = 0
         heeded = ("MUSTER_", "CONSUL_", "MICRO_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(heeded)}
 
@@ -55,9 +59,11 @@ class Command:
         return Done(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def staying(self, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
-        """One that stays; whatever is left of it at the end is killed. Its standard error goes to `stays.err`."""
-        with (self.directory / "stays.err").open("w") as errors:
+    def staying(self, *arguments: str, **environ: str) -> Iterator[Staying]:
+        """One that stays; whatever is left of it at the end is killed."""
+        self._stayed += 1
+        log = self.directory / f"stays-{self._stayed}.err"
+        with log.open("w") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "muster", *arguments],
                 cwd=self.directory,
@@ -70,23 +76,48 @@ class Command:
         assert process.stdout is not None
         with process.stdout:
             try:
-                yield process
+                yield Staying(process, process.stdout, log)
             finally:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
 
-    @staticmethod
-    def wait_until(condition: Callable[[], bool]) -> None:
+
+@dataclass
+class Staying:
+    """A command that stays until it is ended."""
+
+    process: subprocess.Popen[str]
+    out: IO[str]
+    log: Path
+
+    @property
+    def err(self) -> str:
+        """What it has written to standard error so far."""
+        return self.log.read_text()
+
+    def line(self) -> str:
+        """The next line of its output, which it is waited for; empty at its end."""
+        return self.out.readline()
+
+    def said(self, text: str) -> None:
+        """Waits until it has written `text` to standard error."""
+        self.wait_until(lambda: text in self.err)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
         """Looks again and again, since another process tells nothing of itself."""
         end = time.monotonic() + SECONDS
         while not condition():
-            assert time.monotonic() < end, "it never came true"
+            assert self.process.poll() is None, self.err
+            assert time.monotonic() < end, self.err
             time.sleep(0.01)
 
-    def errors(self) -> str:
-        """What the command that stays, or stayed, has written to standard error."""
-        return (self.directory / "stays.err").read_text()
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends a signal and returns the exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(SECONDS)
+        assert "Traceback" not in self.err, self.err
+        return status
 
 
 @pytest.fixture
@@ -98,3 +129,11 @@ def muster(tmp_path: Path) -> Command:
 def nobody() -> str:
     """A registry URL where nobody listens: port 1 needs a privilege that tests are not given a service for."""
     return "consul://127.0.0.1:1"
+
+
+@pytest.fixture
+def free_address() -> str:
+    """Where nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -12,6 +12,7 @@ from muster.cli.misuse import Misuse
 from muster.cli.options import AsJSON, RegistryURL, ServiceName
 from muster.cli.output import print_json
 from muster.cli.running import run
+from muster.model.events import ignore
 
 
 def call(
@@ -37,7 +38,7 @@ def call(
 async def _call(name: str, method: str, payload: Any, timeout: float, registry: str | None) -> Any:
     from muster import Client
 
-    async with Client(registry) as client:
+    async with Client(registry, observe=ignore) as client:
         return await client.call(name, method, payload, timeout=timeout)
 
 

@@ -46,10 +46,9 @@ def gateway(
 async def _stay(http: str, idempotent: frozenset[str], registry: str | None, as_json: bool) -> int:
     from muster import Client
     from muster.gateway import Gateway
-    from muster.telemetry import EventLog
 
     async with (
-        Client(registry, idempotent=idempotent, observe=EventLog()) as client,
+        Client(registry, idempotent=idempotent) as client,
         Gateway(client, http=http) as running,
     ):
         if as_json:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from muster.cli.dev import agent_if_none
+from muster.cli.loading import load
 from muster.cli.logs import tell_more
 from muster.cli.options import RegistryURL
 from muster.cli.running import run as run_coroutine
-from muster.cli.running import until_done_or_signalled
+from muster.serve.signals import until_signalled
 
 if TYPE_CHECKING:
     from muster.app.service import Service
@@ -28,20 +32,18 @@ def run(
 
     Example: **muster run greeter:service --dev**
     """
-    from muster.cli.loading import load
-
     tell_more()
     if registry is not None:
         os.environ["MUSTER_REGISTRY"] = registry
     service = load(target)
     if dev:
-        raise typer.Exit(run_coroutine(until_done_or_signalled(_serve_with_agent(service))))
-    service.run()
+        run_coroutine(until_signalled(_with_agent(service)))
+    else:
+        service.run()
 
 
-async def _serve_with_agent(service: Service) -> int:
-    from muster.cli.dev import agent_if_none
-
-    async with agent_if_none(None, os.environ):
-        await service.serve()
-    return 0
+@asynccontextmanager
+async def _with_agent(service: Service) -> AsyncIterator[None]:
+    """The service leaves before the agent ends that it is registered with."""
+    async with agent_if_none(None, os.environ), service.running():
+        yield

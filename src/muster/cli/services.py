@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import aclosing
 
 from muster.cli.options import AsJSON, RegistryURL
 from muster.cli.output import note, print_json, print_table
 from muster.cli.running import run
-from muster.model.errors import BadConfiguration
+from muster.model.events import ignore
 
 
 def services(registry: RegistryURL = None, as_json: AsJSON = False) -> None:
@@ -25,12 +24,8 @@ def services(registry: RegistryURL = None, as_json: AsJSON = False) -> None:
         note("no service is registered")
 
 
-async def _names(url: str | None) -> Mapping[str, frozenset[str]]:
-    from muster.registry.protocol import Discovery
-    from muster.registry.url import open_registry
+async def _names(registry: str | None) -> Mapping[str, frozenset[str]]:
+    from muster import Client
 
-    async with open_registry(url) as registry:
-        if not isinstance(registry, Discovery):
-            raise BadConfiguration(f"{registry} can be written to, but not be asked for services")
-        async with aclosing(registry.watch_names()) as answers:
-            return await anext(answers)
+    async with Client(registry, observe=ignore) as client:
+        return await client.names()

@@ -9,8 +9,9 @@ from muster.cli.output import plain, print_json, print_line
 from muster.cli.running import run
 from muster.cli.snapshots import snapshot_data, state_of
 from muster.model.check import Health
+from muster.model.events import ignore
 from muster.model.instance import Instance
-from muster.model.snapshot import Pending, Snapshot, instances_of
+from muster.model.snapshot import Snapshot, instances_of
 
 
 def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = False) -> None:
@@ -26,10 +27,8 @@ def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = Fal
 async def _follow(name: str, registry: str | None, as_json: bool) -> None:
     from muster import Client
 
-    async with Client(registry) as client:
+    async with Client(registry, observe=ignore) as client:
         async for snapshot in client.watch(name):
-            if isinstance(snapshot, Pending) and not snapshot.why:
-                continue
             if as_json:
                 print_json(snapshot_data(snapshot), indent=None)
             else:
