@@ -102,13 +102,13 @@ class Staying:
 
     def said(self, text: str) -> None:
         """Waits until it has written `text` to standard error."""
-        self.wait_until(lambda: text in self.err)
+        self.wait_for(lambda: text in self.err or self.process.poll() is not None)
+        assert text in self.err, self.err
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         """Looks again and again, since another process tells nothing of itself."""
         end = time.monotonic() + SECONDS
         while not condition():
-            assert self.process.poll() is None, self.err
             assert time.monotonic() < end, self.err
             time.sleep(0.01)
 

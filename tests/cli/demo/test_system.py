@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from muster.cli.demo.system import System, child_environ
+from muster.cli.misuse import Misuse
 
 
 def test_settings_that_would_change_the_story_are_left_out() -> None:
@@ -27,3 +28,8 @@ def test_among_others_the_demo_has_a_name_of_its_own() -> None:
     assert System(None, {}).service == "greeter"
     assert System(None, {"CONSUL_HTTP_ADDR": "b:1"}).service.startswith("greeter-demo-")
     assert System(None, {"CONSUL_HTTP_ADDR": " "}).service == "greeter"
+
+
+def test_a_registry_within_a_process_is_refused() -> None:
+    with pytest.raises(Misuse, match="in memory"):
+        System("memory://x", {})
