@@ -9,6 +9,7 @@ Each request takes the next step; the last step is repeated for ever. It parses 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -76,13 +77,14 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 @dataclass(slots=True)
 class Scripted:
-    """The server, on a free port of 127.0.0.1 or on a Unix socket. `requests` has what came, in order.
+    """The server, on a free port of 127.0.0.1, with TLS where `tls` is given, or on a Unix socket. `requests` has what came, in order.
 
     `script` is a list of steps, or a function from a request to its step.
     """
 
     script: Sequence[Step] | Script
     socket: str = ""
+    tls: ssl.SSLContext | None = None
     requests: list[Received] = field(default_factory=list[Received])
     gone: int = 0
     """How many connections their clients have closed."""
@@ -111,7 +113,7 @@ class Scripted:
         if self.socket:
             self._server = await asyncio.start_unix_server(self._serve, self.socket)
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         return self
 
     async def __aexit__(

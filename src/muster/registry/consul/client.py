@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import quote
@@ -133,8 +134,7 @@ class Client:
         if self._config.namespace:
             headers["X-Consul-Namespace"] = self._config.namespace
         if self._config.auth:
-            user, _, password = self._config.auth.partition(":")
-            headers["Authorization"] = aiohttp.BasicAuth(user, password, "utf-8").encode()
+            headers["Authorization"] = "Basic " + b64encode(self._config.auth.encode()).decode()
         return headers
 
     @cached_property
@@ -187,7 +187,7 @@ def _cause(error: Exception, request: Request, address: Address) -> str:
         case aiohttp.ClientConnectorError():
             return _not_connected(error.os_error)
         case TimeoutError():
-            return f"no answer within {request.seconds:.0f} s"
+            return f"no answer within {round(request.seconds, 1):g} s"
         case aiohttp.ServerDisconnectedError():
             return "it closed the connection without an answer"
         case aiohttp.ClientPayloadError():
