@@ -102,9 +102,8 @@ class LocalServices:
         if replace_checks:
             for check_id in self._of_service.get(row.id, set()) - {check.row.id for check in new}:
                 self.deregister_check(check_id)
-        for check_id in self._of_service.get(row.id, ()):
-            held = self._checks[check_id]
-            held.row = replace(held.row, service_name=row.name, service_tags=row.tags)
+        if known is not None and known.name != row.name:
+            self._rename_checks(row)
         topics = self._catalog.register(None, row, [self._start(check) for check in new])
         self._wake(topics if known == row else topics | {service_of_agent(row.id)})
 
@@ -143,6 +142,11 @@ class LocalServices:
             return False
         limit = max(check.definition.deregister_after, self._timing.shortest_deregister_after)
         return check.critical.for_longer_than(limit, now)
+
+    def _rename_checks(self, row: ServiceRow) -> None:
+        for check_id in self._of_service.get(row.id, ()):
+            held = self._checks[check_id]
+            held.row = replace(held.row, service_name=row.name, service_tags=row.tags)
 
     def _start(self, new: NewCheck) -> CheckRow:
         """Keep the check and run it. Returns the row for the catalog.

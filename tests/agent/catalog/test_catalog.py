@@ -113,11 +113,12 @@ def test_a_check_of_an_unknown_instance_is_refused_and_nothing_is_written(catalo
     assert catalog.node("n1").address == NODE.address
 
 
-def test_changed_tags_are_rewritten_in_the_checks(catalog: Catalog) -> None:
+def test_a_check_has_the_tags_of_when_it_was_written(catalog: Catalog) -> None:
     catalog.register(None, WEB, [WEB_CHECK])
     catalog.register(None, replace(WEB, tags=("b",)))
-    (check,) = catalog.checks_of("web")
-    assert check.service_tags == ("b",)
+    assert [check.service_tags for check in catalog.checks_of("web")] == [("a",)]
+    catalog.register(None, None, [WEB_CHECK])
+    assert [check.service_tags for check in catalog.checks_of("web")] == [("b",)]
 
 
 def test_an_id_that_moves_to_another_name_leaves_the_old_one(catalog: Catalog) -> None:

@@ -226,7 +226,7 @@ class Catalog:
         service.in_order = None
         self._touch_service(write, row.name, instances_of, health_of)
         write.topics.add(SERVICES)
-        if old is not None and (old.name, old.tags) != (new.name, new.tags):
+        if old is not None and old.name != new.name:
             for check in list(place.checks.get(row.id, {}).values()):
                 self._put_check(write, check)
 
