@@ -12,6 +12,8 @@ from typing import Any
 from muster import Service
 from muster.cli.demo.contract import HelloReply, add_SayServicer_to_server
 from muster.cli.demo.tether import tether
+from muster.registry.url import open_registry
+from muster.serve.advertise import place_of
 
 
 class Say:
@@ -25,9 +27,14 @@ class Say:
         return HelloReply(message=f"{self._greeting} {request.name}", instance=self._service.id)
 
 
+def host_for(registry: str) -> str:
+    """Where to listen: on loopback, unless the registry is on another machine, whose readers could not come there."""
+    return "127.0.0.1" if place_of(registry).local else "0.0.0.0"
+
+
 def main(name: str, greeting: str) -> None:
     tether()
-    service = Service(name, version="1.0.0")
+    service = Service(name, version="1.0.0", host=host_for(str(open_registry())))
     service.add(add_SayServicer_to_server, Say(service, greeting))
 
     @service.after_start
