@@ -11,17 +11,17 @@ from muster.testing.servers import ConsulServer
 
 
 def test_starts_and_knows_itself(own_consul: ConsulServer) -> None:
-    assert own_consul.get("/v1/catalog/services") == {"consul": []}
+    assert own_consul.ask("/v1/catalog/services") == {"consul": []}
     assert own_consul.url == f"consul://{own_consul.address}"
 
 
 def test_restart_keeps_the_address_and_forgets_everything(own_consul: ConsulServer) -> None:
-    own_consul.get("/v1/agent/service/register", method="PUT", body={"Name": "greeter"})
-    assert "greeter" in own_consul.get("/v1/agent/services")
+    own_consul.ask("/v1/agent/service/register", method="PUT", body={"Name": "greeter"})
+    assert "greeter" in own_consul.ask("/v1/agent/services")
     address = own_consul.address
     own_consul.restart()
     assert own_consul.address == address
-    assert own_consul.get("/v1/agent/services") == {}
+    assert own_consul.ask("/v1/agent/services") == {}
 
 
 def test_killed_it_is_gone(own_consul: ConsulServer) -> None:
@@ -31,7 +31,7 @@ def test_killed_it_is_gone(own_consul: ConsulServer) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(urllib.error.URLError):
-        own_consul.get("/v1/status/leader")
+        own_consul.ask("/v1/status/leader")
     own_consul.stop()
 
 

@@ -77,9 +77,9 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 @dataclass(slots=True)
 class Scripted:
-    """The server, on a free port of 127.0.0.1, with TLS where `tls` is given, or on a Unix socket. `requests` has what came, in order.
+    """The server, on a free port of 127.0.0.1, with TLS where `tls` is given, or on a Unix socket.
 
-    `script` is a list of steps, or a function from a request to its step.
+    `script` is a list of steps, or a function from a request to its step. `requests` has what came, in order.
     """
 
     script: Sequence[Step] | Script
@@ -119,7 +119,11 @@ class Scripted:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close the port and every connection: nobody is there any more. Fine where it has stopped."""
+        assert self._server is not None, "enter it first"
         self._server.close()
         for writer in self._writers:
             writer.close()

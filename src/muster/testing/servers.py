@@ -90,7 +90,7 @@ class ConsulServer:
         self.kill()
         self.start()
 
-    def get(self, path: str, *, method: str = "GET", body: object = None, token: str = "") -> Any:
+    def ask(self, path: str, *, method: str = "GET", body: object = None, token: str = "") -> Any:
         """One request to its HTTP API, answered with decoded JSON; for looking behind the back of what is tested."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"X-Consul-Token": token} if token else {}
@@ -128,13 +128,13 @@ class ConsulServer:
 
     def _ready(self) -> bool:
         try:
-            return bool(self.get("/v1/status/leader")) and self._knows_itself()
+            return bool(self.ask("/v1/status/leader")) and self._knows_itself()
         except (OSError, ValueError):
             return False
 
     def _knows_itself(self) -> bool:
         try:
-            return bool(self.get("/v1/agent/self")) and bool(self.get("/v1/health/state/passing"))
+            return bool(self.ask("/v1/agent/self")) and bool(self.ask("/v1/health/state/passing"))
         except urllib.error.HTTPError as error:
             return error.code == 403
 
