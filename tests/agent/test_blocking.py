@@ -139,5 +139,5 @@ async def test_who_waits_for_two_topics_is_woken_once() -> None:
 
 async def until(waiters: Waiters, count: int) -> None:
     """Returns when `count` wait; the test's own timeout is the deadline."""
-    while waiters.count != count:  # noqa: ASYNC110, each turn of the loop is a step that the code under test takes
+    while waiters.count != count:
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ local.py      what is registered with this agent, and how it reaches the catalog
 checks/       how health is found out
 blocking.py   blocking queries: when an answer waits, and what wakes it
 encoded.py    encoded answers, kept while they hold
+background.py tasks beside the body of an `async with`
 state.py      what the API answers from
 api/          the HTTP API, one file a family of URLs
 """

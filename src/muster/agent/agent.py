@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
+from muster.agent.background import background_tasks
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.encoded import EncodedAnswers
@@ -87,7 +88,7 @@ class Agent:
         node = self._node or socket.gethostname()
         catalog, waiters = Catalog(_first_index()), Waiters(_MOST_WAITING)
         local = LocalServices(node, catalog, waiters.wake, self._timing)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = await stack.enter_async_context(background_tasks())
         stack.callback(tasks.create_task(_reap(local, self._timing.reap_every), name="reap").cancel)
         await stack.enter_async_context(local.running)
         api: asyncio.Future[API] = asyncio.get_running_loop().create_future()
@@ -110,9 +111,12 @@ def _once_ready(api: asyncio.Future[API]) -> App:
 
 
 def _first_index() -> int:
-    """Milliseconds since the epoch. An agent that keeps nothing must not start from 1 again: clients that outlived the
-    last one wait with its indexes, and to them every lower index means that nothing has changed."""
-    return int(time.time() * 1000)
+    """Microseconds since the epoch: above what any earlier agent came to, and exact in JavaScript's numbers.
+
+    An agent that keeps nothing must not start from 1 again: clients that outlived the last one wait with its indexes,
+    and to them every lower index means that nothing has changed.
+    """
+    return time.time_ns() // 1000
 
 
 def _warn_if_open(identity: Identity, host: str) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from muster.agent.background import background_tasks
 from muster.agent.checks.definition import CheckDefinition, Kind
 from muster.agent.checks.state import Result, Thresholds, count, fresh_streak
 from muster.model.check import Health
@@ -42,7 +43,7 @@ class RunningChecks:
         self._looks: dict[Kind, Look] = {}
 
     async def __aenter__(self) -> Self:
-        self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._tasks = await self._stack.enter_async_context(background_tasks())
         return self
 
     async def __aexit__(
