@@ -81,19 +81,17 @@ class ConsulRegistrar:
         return await agent.write(self._request("PUT", f"{_CHECK}/update/{_segment(check)}", body))
 
     async def _checks_of(self, agent: Client, instance_id: str, rule: str) -> Mapping[str, HealthCheck]:
-        """The agent's checks of the instance, by id. It is asked for those alone, but an agent that does not know
-        filters (Consul before 1.5) gives all."""
-        params: tuple[tuple[str, str], ...] = ()
-        if '"' not in instance_id and "\\" not in instance_id:
-            params = (("filter", f'ServiceID == "{instance_id}"'),)
-        answer = await agent.write(self._request("GET", "/v1/agent/checks", params=params))
+        """The agent's checks of the instance, by id.
+
+        All of the agent's checks are asked for: a filter would be one more thing that an agent may not know, and this
+        happens only when an instance that the agent holds registers again.
+        """
+        answer = await agent.write(self._request("GET", "/v1/agent/checks"))
         checks = _decoded(accepted(answer, rule), dict[str, HealthCheck])
         return {key: check for key, check in checks.items() if check.service_id == instance_id}
 
-    def _request(
-        self, method: str, path: str, body: bytes | None = None, params: tuple[tuple[str, str], ...] = ()
-    ) -> Request:
-        return Request(method, path, self._seconds, params, body)
+    def _request(self, method: str, path: str, body: bytes | None = None) -> Request:
+        return Request(method, path, self._seconds, body=body)
 
 
 _ANY_WRITE = 'service "NAME" { policy = "write" }'
