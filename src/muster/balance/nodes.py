@@ -13,6 +13,12 @@ from muster.model.snapshot import Snapshot, instances_of
 L = TypeVar("L")
 
 
+FAULTS = frozenset(
+    ("DATA_LOSS", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNIMPLEMENTED", "UNKNOWN")
+)
+"""Codes that speak against an instance; the others are answers of an application, or the caller's own doing."""
+
+
 class Readiness(Enum):
     """What this client's own connection says of an instance.
 
@@ -53,9 +59,9 @@ class Node(Generic[L]):
         self.inflight += 1
 
     def end(self, outcome: Outcome) -> None:
-        """An attempt has ended. `failures` counts those in a row."""
+        """An attempt has ended. `failures` counts the faults in a row."""
         self.inflight -= 1
-        self.failures = 0 if outcome.ok else self.failures + 1
+        self.failures = self.failures + 1 if outcome.code in FAULTS else 0
 
     def __repr__(self) -> str:
         return f"<Node {self.instance.id} {self.readiness.value} inflight={self.inflight}>"

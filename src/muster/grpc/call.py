@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
@@ -18,7 +18,7 @@ import grpc.aio
 from muster.balance.nodes import Node
 from muster.call.attempt import Attempts, Fail, Wait
 from muster.call.deadline import deadline_of, remaining
-from muster.grpc.ending import at_once, ending_of
+from muster.grpc.ending import at_once, clarified, ending_of, is_doubtful
 from muster.grpc.link import Link
 from muster.model.errors import MusterError
 from muster.model.outcome import Outcome
@@ -31,6 +31,7 @@ T = TypeVar("T")
 LOCALLY_CANCELLED = "Locally cancelled by application!"
 """grpc.aio's own words for it."""
 
+_GIVEN_UP = Outcome("CANCELLED")
 _LOCAL = (LOCALLY_CANCELLED, "Cancelled upon garbage collection!")
 
 
@@ -107,25 +108,46 @@ class Call:
         link.hold()
         self._node, self._link, self._inner = node, link, inner
         inner.add_done_callback(self._ended)
+        if self._waiters:
+            self._wake()
 
     def _ended(self, inner: Any) -> None:
         """The done callback of every attempt: record how it ended, and decide."""
-        node, link = self._node, self._link
-        if inner is not self._inner or node is None or link is None:
+        link = self._link
+        if inner is not self._inner or link is None or self._searching is not None:
             return
-        self._node = self._link = None
         outcome = self._outcome(inner, link)
-        node.end(outcome)
-        link.release()
-        if outcome.ok or self._cancelled:
-            self._finish()
+        if is_doubtful(outcome, self._details):
+            self._aside(self._clarify(inner, link))
         else:
-            self._failed(node, outcome)
+            self._conclude(outcome)
+
+    async def _clarify(self, inner: Any, link: Link) -> None:
+        await clarified(inner, link)
+        self._searching = None
+        self._conclude(self._outcome(inner, link))
 
     def _outcome(self, inner: Any, link: Link) -> Outcome:
         outcome, self._details = ending_of(inner, link, time.monotonic() - self._sent)
         self._cancelled = self._cancelled or self._details in _LOCAL
         return outcome
+
+    def _conclude(self, outcome: Outcome) -> None:
+        node = self._let_go(outcome)
+        if node is None or outcome.ok or self._cancelled:
+            self._finish()
+        else:
+            self._failed(node, outcome)
+
+    def _let_go(self, outcome: Outcome) -> Node[Link] | None:
+        """The attempt under way, if there is one, no longer counts. Returns its node."""
+        node, link = self._node, self._link
+        if node is None or link is None:
+            return None
+        self._node = self._link = None
+        node.end(outcome)
+        link.release()
+        return node
 
     def _failed(self, node: Node[Link], outcome: Outcome) -> None:
         self._tried.append(node)
@@ -171,7 +193,17 @@ class Call:
         self._finish()
 
     def _search(self, pause: float) -> None:
-        self._searching = self._method.spawn(self._find(pause))
+        self._aside(self._find(pause))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """What cannot be decided at once. Meanwhile `_searching` is set."""
+        self._searching = self._method.spawn(work)
+        self._searching.add_done_callback(self._dropped)
+
+    def _dropped(self, task: asyncio.Task[None]) -> None:
+        """The client closes: it cancels its tasks, perhaps before they have begun."""
+        if task.cancelled():
+            self._end_with(grpc.StatusCode.CANCELLED, LOCALLY_CANCELLED)
 
     async def _find(self, pause: float) -> None:
         """Wait for `pause` seconds, then for an instance, and send the next attempt; ends the call if there is none."""
@@ -182,14 +214,11 @@ class Call:
         except TimeoutError:
             self._end_with(grpc.StatusCode.DEADLINE_EXCEEDED, f"while waiting: {self._method.why()}")
         except MusterError as error:
-            self._end_with(grpc.StatusCode.UNAVAILABLE, str(error), error)
-        except asyncio.CancelledError:
-            self._end_with(grpc.StatusCode.CANCELLED, LOCALLY_CANCELLED)
-            raise
+            code = grpc.StatusCode.CANCELLED if self._method.closed else grpc.StatusCode.UNAVAILABLE
+            self._end_with(code, str(error), error)
         else:
             self._searching = None
             self._resend(node)
-            self._wake()
 
     def _end_with(self, code: grpc.StatusCode, details: str, cause: Exception | None = None) -> None:
         """End without another attempt; the error tells of a failed one too."""
@@ -202,6 +231,7 @@ class Call:
         self._finish()
 
     def _finish(self) -> None:
+        self._let_go(_GIVEN_UP)
         self._over = True
         self._searching = None
         self._done()
@@ -240,7 +270,8 @@ class Call:
 
     def _superseded(self, inner: Any) -> bool:
         """After `inner` failed: whether another attempt follows. Raises the call's own error, if it has one."""
-        self._ended(inner)
+        if inner.done():  # its callback may be due only after whoever awaits
+            self._ended(inner)
         self._raise()
         return self._searching is not None or inner is not self._inner
 
@@ -257,7 +288,7 @@ class Call:
                 inner = await self._attempt()
                 try:
                     answer = await ask(inner)
-                except grpc.aio.AioRpcError:
+                except Exception:
                     if not self._superseded(inner):
                         raise
                 else:

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2
 
 from muster.balance.nodes import Readiness
 from muster.client.connector import Report
-from muster.grpc.link import Link
+from muster.grpc.link import Link, Spawn
 from muster.model.instance import Instance
 from muster.watch.backoff import Backoff
 
@@ -36,7 +36,7 @@ class Lost(Exception):
 
 
 class Connection:
-    """Connects, proves who answers, tells `report`, and starts over when the connection is lost; until cancelled.
+    """Connects, proves who answers, tells `report`, and starts over when the connection is lost; until closed.
 
     A verifiable instance is ready while `grpc.health.v1.Health/Watch` for its id says SERVING: its stream ends with
     the connection, so that no call goes where nobody has proved who listens. Others are ready while connected.
@@ -48,12 +48,27 @@ class Connection:
         self._dial = dial
         self._rng = rng
         self._ready = False
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    def open(self, spawn: Spawn) -> None:
+        """Begin. Called once."""
+        self._task = spawn(self._run())
+
+    def close(self) -> None:
+        """Nothing more is reported; the link is closed when its last user has done."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
         failures = 0
-        while True:
+        while not self._closed:
             began = time.monotonic()
             why = await self._connect_once()
+            if self._closed:
+                # A task group that fails while it is cancelled forgets the cancellation (Python before 3.13).
+                return
             steady = self._ready and time.monotonic() - began >= STEADY
             failures = 0 if steady else failures + 1
             self._tell(Readiness.CONNECTING if steady else Readiness.DOWN, why)
@@ -81,7 +96,7 @@ class Connection:
         await self._connected(link.channel)
         if not self._instance.verifiable:
             self._tell(Readiness.READY, link=link)
-        await link.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        await link.lost()
         raise Lost(f"the connection to {self._instance.address} was lost")
 
     async def _connected(self, channel: grpc.aio.Channel) -> None:

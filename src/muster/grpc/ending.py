@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -24,23 +25,14 @@ before and was cut off has another text: "Stream removed (Socket closed (GOAWAY 
 REFUSED_STREAM = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
 """The server promises that it has not processed this stream (RFC 9113, section 8.7)."""
 
+PROVISIONAL = "Internal error from Core"
+"""grpc.aio says so when it fails to send a message, and then replaces this status by the one that explains it."""
+
+CLARIFICATION = 0.1
+"""Seconds; gRPC takes about 1 ms to change the state of a channel after it has failed the channel's calls."""
+
 PUSHBACK = "grpc-retry-pushback-ms"
 """https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback"""
-
-ANSWERS = frozenset(
-    (
-        "OK",
-        "INVALID_ARGUMENT",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNAUTHENTICATED",
-    )
-)
-"""Codes that are answers of an application, and no sign that anything is wrong with the instance."""
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -57,15 +49,13 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("the call is not done")
 
 
-def unprocessed(details: str, connected: bool) -> bool:
-    """Whether an attempt that failed with `details` was certainly not processed. `connected`: its link still is.
+def claims_loss(details: str) -> bool:
+    """Whether an error says that the connection was lost, or never made, before the call could be processed.
 
-    A server can send any of these texts, by passing on the error of a call of its own; so what would have cost the
-    connection does not count where the connection stands, and muster's own clients never raise them unaltered.
+    A claim only: a servicer sends the same text when it passes on the error of a call of its own. It is true if the
+    link has lost its connection; muster's own clients never raise these texts unaltered.
     """
-    if details == REFUSED_STREAM:
-        return True
-    return not connected and details.startswith((*NEVER_SENT, GOING_AWAY))
+    return details.startswith((*NEVER_SENT, GOING_AWAY))
 
 
 def pushback(trailing: grpc.aio.Metadata | None) -> float | None:
@@ -87,4 +77,22 @@ def ending_of(call: Any, link: Link, seconds: float) -> tuple[Outcome, str]:
     except Exception:
         # An interceptor raised something of its own; whoever awaits the call gets that.
         return Outcome("UNKNOWN", seconds=seconds), ""
-    return Outcome(code.name, unprocessed(details, link.connected), seconds, pause), details
+    unprocessed = details == REFUSED_STREAM or (claims_loss(details) and not link.connected)
+    return Outcome(code.name, unprocessed, seconds, pause), details
+
+
+def is_doubtful(outcome: Outcome, details: str) -> bool:
+    """Whether the ending is not certain at the moment when the call is done, so that `clarified` may change it."""
+    return not outcome.unprocessed and (details == PROVISIONAL or claims_loss(details))
+
+
+async def clarified(call: Any, link: Link) -> None:
+    """Returns when `ending_of` a doubtful call is certain, after CLARIFICATION seconds at the latest."""
+    try:
+        async with asyncio.timeout(CLARIFICATION):
+            while at_once(call.details()) == PROVISIONAL:  # noqa: ASYNC110 (nobody is told when it is replaced)
+                await asyncio.sleep(0.001)
+            if claims_loss(at_once(call.details())):
+                await link.lost()
+    except TimeoutError:
+        return

@@ -33,7 +33,7 @@ class _UnaryResponse(Call):
                 inner = self._inner
                 try:
                     return (yield from inner.__await__())
-                except grpc.aio.AioRpcError:
+                except Exception:
                     if not self._superseded(inner):
                         raise
         except asyncio.CancelledError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import grpc
 import grpc.aio
 
-Spawn = Callable[[Coroutine[Any, Any, object]], object]
+Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 """Runs a coroutine as a task that somebody owns."""
 
 
@@ -36,6 +37,11 @@ class Link:
         the channel connect anew.
         """
         return self.channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def lost(self) -> None:
+        """Returns when the connection does not stand."""
+        while self.connected:
+            await self.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
 
     def hold(self) -> None:
         self._users += 1

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from muster.balance.nodes import Node
+from muster.balance.nodes import FAULTS, Node
 from muster.call.attempt import Attempts, Decision, Fail, Retrier
 from muster.call.retry import Idempotent
 from muster.client.pool import Pool
-from muster.grpc.ending import ANSWERS
-from muster.grpc.link import Link
+from muster.grpc.link import Link, Spawn
 from muster.model.events import AttemptFailed, Observer, RetryBudgetExhausted
 from muster.model.outcome import Outcome
 
@@ -37,7 +35,7 @@ class Calling:
     `retries` tells whether failed attempts may be repeated at this moment."""
 
     retrier: Retrier
-    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    spawn: Spawn
     idempotent: Idempotent
     timeout: float | None
     observe: Observer
@@ -104,12 +102,12 @@ class Method:
     def tell(self, node: Node[Link], outcome: Outcome, state: Attempts, decision: Decision) -> None:
         """Tell the observer of an attempt that failed, unless it ended with an answer of the application."""
         name, observe = self._pool.name, self._calling.observe
-        failed = isinstance(decision, Fail)
+        retrying = not isinstance(decision, Fail)
         if isinstance(decision, Fail) and decision.exhausted:
             observe(RetryBudgetExhausted(name, self.path))
-        if outcome.code not in ANSWERS:
+        if retrying or outcome.code in FAULTS:
             number = state.sent + state.resent
-            observe(AttemptFailed(name, self.path, node.instance.id, outcome.code, number, retrying=not failed))
+            observe(AttemptFailed(name, self.path, node.instance.id, outcome.code, number, retrying))
 
 
 def declared_idempotent(path: str) -> bool:

@@ -21,7 +21,7 @@ from muster.client.connector import Report
 from muster.client.pool import Pool
 from muster.grpc.channel import Channel
 from muster.grpc.connection import Connection
-from muster.grpc.link import Link
+from muster.grpc.link import Link, Spawn
 from muster.grpc.method import Calling
 from muster.model.events import Observer, ignore
 from muster.model.instance import GRPC, Instance
@@ -80,8 +80,8 @@ class GrpcTransport:
     """Channels by name. Enter it, then ask for channels; leaving closes them and cancels their calls.
 
     `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
-    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment. One retry budget is
-    shared by all channels. For one event loop.
+    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment. All
+    channels share one retry budget. For one event loop.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class GrpcTransport:
             await self._close(name, None)
         for task in tuple(self._tasks):
             task.cancel()
-        group, self._group = self._group, None
-        await group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(kind, error, trace)
+        self._group = None
 
     def channel(self, name: str) -> Channel:
         """The channel to the service `name`: the same one until it is closed. Following and connecting begin now.
@@ -178,15 +178,16 @@ class _Service:
 class _Links:
     """The connections of one pool: its Connector."""
 
-    def __init__(self, dialing: Dialing, spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]], rng: Random):
+    def __init__(self, dialing: Dialing, spawn: Spawn, rng: Random):
         self._dialing = dialing
         self._spawn = spawn
         self._rng = rng
         self._links: set[Link] = set()
 
-    def connect(self, instance: Instance, report: Report[Link]) -> _Closing:
+    def connect(self, instance: Instance, report: Report[Link]) -> Connection:
         connection = Connection(instance, report, partial(self._dial, instance), self._rng)
-        return _Closing(self._spawn(connection.run()))
+        connection.open(self._spawn)
+        return connection
 
     def _dial(self, instance: Instance) -> Link:
         link = Link(self._dialing.dial(instance), self._spawn)
@@ -198,13 +199,3 @@ class _Links:
         async with asyncio.TaskGroup() as group:
             for link in self._links:
                 group.create_task(link.close(grace))
-
-
-class _Closing:
-    """A connection that is kept by a task, and closed by ending it."""
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-
-    def close(self) -> None:
-        self._task.cancel()
