@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from muster.agent import Agent
 from muster.registry.consul import from_url
 from muster.registry.memory import Memory
+from muster.registry.protocol import Discovery, Registrar
 from muster.testing.conformance import RULES, Rule
 
 pytestmark = pytest.mark.anyio
@@ -23,5 +25,11 @@ async def test_consul(rule: Rule, consul_server: str) -> None:
 
 
 @every_rule
-async def test_consul_on_the_embedded_agent(rule: Rule, agent) -> None:
+async def test_consul_on_the_embedded_agent(rule: Rule, agent: Agent) -> None:
     await rule(lambda: from_url(agent.url, {}))
+
+
+@pytest.mark.parametrize("registry", [Memory("conformance"), from_url("consul://", {})], ids=str)
+def test_both_protocols(registry: object) -> None:
+    assert isinstance(registry, Registrar)
+    assert isinstance(registry, Discovery)

@@ -28,7 +28,9 @@ from muster.testing.servers import free_ports
 pytestmark = pytest.mark.anyio
 
 NOBODY = answer("[]", index=5)
-WEB = [{"Node": {"Node": "n1", "Address": "10.0.0.9"}, "Service": {"ID": "w-1", "Service": "web", "Port": 80}}]
+WEB: list[dict[str, Any]] = [
+    {"Node": {"Node": "n1", "Address": "10.0.0.9"}, "Service": {"ID": "w-1", "Service": "web", "Port": 80}}
+]
 SOMEBODY = answer(json.dumps(WEB), index=7)
 KNOWN = Known("web", (Instance("w-1", "web", "10.0.0.9", 80),))
 NO_RULES = answer("ACL support disabled", status=401)
@@ -197,7 +199,7 @@ async def blocked(answers: AsyncGenerator[Answer, None], server: Scripted) -> as
     count = len(server.requests)
     waiting = asyncio.ensure_future(anext(answers))
     await server.until(lambda server: len(server.requests) > count)
-    return waiting  # type: ignore[return-value]
+    return waiting
 
 
 async def test_cancelling_closes_the_request_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.registry.consul.gomicro import Hidden, decode
@@ -39,10 +39,11 @@ def test_decode(tags: list[str], hidden: Hidden) -> None:
 
 
 def test_a_bomb_does_not_unpack() -> None:
-    bomb = "v-" + zlib.compress(b"x" * 100_000_000).hex()
+    bomb = "v-" + zlib.compress(b"x" * 10_000_000).hex()
     assert len(decode([bomb]).version) == 64 * 1024
 
 
+@settings(deadline=None)
 @given(st.lists(st.text() | st.builds("t-{}".format, st.binary().map(bytes.hex))))
 def test_nothing_raises(tags: list[str]) -> None:
     decode(tags)

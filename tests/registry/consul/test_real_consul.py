@@ -35,7 +35,7 @@ def of(server: ConsulServer, token: str = "") -> Consul:
 
 async def test_registering_again_moves_no_index_and_ends_no_maintenance(own_consul: ConsulServer) -> None:
     def index() -> int:
-        return max(each["ModifyIndex"] for each in own_consul.ask("/v1/health/state/any"))
+        return max(int(each["ModifyIndex"]) for each in own_consul.ask("/v1/health/state/any"))
 
     registration = Registration(instance("greeter", tags=("a",)), (SELF, TCPCheck("reach", own_consul.address)))
     async with of(own_consul) as registry:

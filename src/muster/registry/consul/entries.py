@@ -5,6 +5,7 @@ One entry that cannot be used must not cost the rest: it is set aside, with a te
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,9 @@ def _decode(body: bytes) -> tuple[Sequence[ServiceEntry], list[str]]:
     return entries, set_aside
 
 
+_NOT_IN_A_HOST = re.compile(r"[\s/@?#\x00-\x1f\x7f]")
+
+
 def _fault(entry: ServiceEntry) -> str:
     """Why nobody can call the instance, or nothing."""
     service = entry.service
@@ -92,7 +96,7 @@ def _fault(entry: ServiceEntry) -> str:
     host = _host(entry)
     if not host:
         return "neither it nor its node has an address"
-    if any(c in "/@?#" or c.isspace() or not c.isprintable() for c in host):
+    if _NOT_IN_A_HOST.search(host):
         return f"{host[:100]!r} is not an address"
     return ""
 
