@@ -20,7 +20,12 @@ class NoneAlike(NoInstances):
 
 
 class Alike(Method):
-    """As Method, with nobody chosen but those like `model`. Raises NoneAlike where others are left alone."""
+    """As Method, for one call: `node` is chosen first, and then nobody but those like it. Raises NoneAlike where
+    others are left alone.
+
+    The first choice was made before, when the request was prepared: a second one would take a turn of its own, and of
+    two instances in turn only every other would ever be called.
+    """
 
     def __init__(
         self,
@@ -28,16 +33,20 @@ class Alike(Method):
         calling: Calling,
         path: str,
         codec: tuple[Any, Any],
-        model: Instance,
+        node: Node[Link],
         *,
         idempotent: bool,
     ) -> None:
         super().__init__(pool, calling, Kind.UNARY_UNARY, path, (*codec, False))
         self.idempotent = self.idempotent or idempotent
         self._name = pool.name
-        self._model = model
+        self._model = node.instance
+        self._first: Node[Link] | None = node
 
     def choose(self, tried: Collection[Node[Link]] = ()) -> Node[Link]:
+        first, self._first = self._first, None
+        if first is not None and _usable(first):
+            return first
         node = super().choose(Unlike(self._model, tried))
         if not alike(node.instance, self._model):
             node = super().choose(Unlike(self._model))
@@ -51,6 +60,10 @@ class Alike(Method):
 
     def decide(self, state: Attempts, outcome: Outcome, tried: Collection[Node[Link]], *, repeatable: bool) -> Decision:
         return super().decide(state, outcome, Unlike(self._model, tried), repeatable=repeatable)
+
+
+def _usable(node: Node[Link]) -> bool:
+    return node.fit and not node.gone and node.link is not None and node.link.connected
 
 
 def alike(one: Instance, other: Instance) -> bool:

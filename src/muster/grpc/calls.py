@@ -70,9 +70,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A request for instances like `model`."""
+    """A request for `node`, or for another that is like it."""
 
-    model: Instance
+    node: Node[Link]
     schema: Schema
     endpoint: Endpoint
     message: Message
@@ -143,19 +143,19 @@ class Calls:
             read = partial(self._schemas.of, lease.instance, lease.link.channel, metadata=metadata)
             schema = await read()
             try:
-                return await _fill(lease.instance, schema, wanted)
+                return await _fill(node, schema, wanted)
             except MusterError:
                 fresh = await read(max_age=FRESH)
                 if fresh is schema:
                     raise
-                return await _fill(lease.instance, fresh, wanted)
+                return await _fill(node, fresh, wanted)
 
     async def _send(self, name: str, prepared: _Prepared, deadline: float | None, metadata: Metadata) -> Reply:
         schema, endpoint = prepared.schema, prepared.endpoint
         codec = (type(prepared.message).SerializeToString, partial(schema.decode, endpoint))
         idempotent = schema.idempotent(endpoint)
         pool, calling = self._transport.pool(name), self._calling(name)
-        method = Alike(pool, calling, endpoint.path, codec, prepared.model, idempotent=idempotent)
+        method = Alike(pool, calling, endpoint.path, codec, prepared.node, idempotent=idempotent)
         terms = Terms(remaining(deadline, time.monotonic()), metadata or None, None, None, None)
         call = UnaryUnaryCall(method, terms, prepared.message).begin()
         try:
@@ -195,13 +195,13 @@ class _Looked(Collection[Node[Link]]):
         return len(self._nodes)
 
 
-async def _fill(model: Instance, schema: Schema, wanted: Wanted) -> _Prepared:
+async def _fill(node: Node[Link], schema: Schema, wanted: Wanted) -> _Prepared:
     endpoint = wanted.find(schema.endpoints)
     if endpoint.client_streaming or endpoint.server_streaming:
         raise Fault("UNIMPLEMENTED", f"{endpoint.path} is a streaming method: call it with a generated stub")
     descriptor = schema.request_type(endpoint)
     message = await _off_loop(wanted.size, lambda: schema.request(endpoint, wanted.payload(descriptor)))
-    return _Prepared(model, schema, endpoint, message)
+    return _Prepared(node, schema, endpoint, message)
 
 
 async def _off_loop(size: int, convert: Callable[[], T]) -> T:

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 Handler = Callable[[Any, Any], Any]
@@ -48,13 +49,20 @@ async def offering(
     handlers: Mapping[str, Handler],
     *,
     reflect: bool = True,
+    instance: str = "",
     add: Iterable[grpc.GenericRpcHandler] = (),
 ) -> AsyncIterator[str]:
-    """Serves `handlers`, by full method name (`pkg.Service.Method`), on a port of its own; yields `host:port`."""
+    """Serves `handlers`, by full method name (`pkg.Service.Method`), on a port of its own; yields `host:port`.
+
+    Its health service answers to the id `instance`; its reflection can be left out.
+    """
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
     services = sorted({name.rpartition(".")[0] for name in handlers})
     server.add_generic_rpc_handlers([_handler(pool.FindServiceByName(name), handlers) for name in services])
     server.add_generic_rpc_handlers(tuple(add))
+    checks = health.aio.HealthServicer()
+    await checks.set(instance, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if reflect:
         enable_server_reflection([*services, "grpc.reflection.v1alpha.ServerReflection"], server, pool=pool)
     port = server.add_insecure_port("127.0.0.1:0")
