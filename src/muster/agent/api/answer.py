@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -30,7 +30,7 @@ class Answer:
 
     def adding(self, *headers: tuple[bytes, bytes]) -> Answer:
         """The same with more headers."""
-        return replace(self, headers=(*self.headers, *headers))
+        return Answer(self.status, self.body, self.content_type, (*self.headers, *headers))
 
 
 DONE = Answer()

@@ -85,7 +85,7 @@ class API:
             return Answer(500, headers=(_VARY,))
         encoding = _Encoding(_wants_gzip(scope["headers"]), "pretty" in params)
         answer = await self._handled(route, scope, Request(method, rest, params, scope["query_string"]), receive)
-        return _written(answer, encoding).adding(_VARY)
+        return _written(answer, encoding)
 
     async def _handled(self, route: Route, scope: Scope, request: Request, receive: Receive) -> Answer:
         if request.method == "OPTIONS":
@@ -158,15 +158,14 @@ def _names_gzip(accepted: bytes) -> bool:
 
 
 def _written(answer: Answer, encoding: _Encoding) -> Answer:
-    if not answer.body:
-        return answer
+    """The answer as it goes out: readable if asked for, compressed if possible."""
     body = answer.body
-    if encoding.pretty and answer.content_type == JSON:
+    if body and encoding.pretty and answer.content_type == JSON:
         body = msgspec.json.format(body, indent=4) + b"\n"
-    if not encoding.gzip or answer.content_type not in (JSON, TEXT):
-        return Answer(answer.status, body, answer.content_type, answer.headers)
-    headers = (*answer.headers, (b"content-encoding", b"gzip"))
-    return Answer(answer.status, _gzip(body), answer.content_type, headers)
+    if body and encoding.gzip and answer.content_type in (JSON, TEXT):
+        headers = (*answer.headers, (b"content-encoding", b"gzip"), _VARY)
+        return Answer(answer.status, _gzip(body), answer.content_type, headers)
+    return Answer(answer.status, body, answer.content_type, (*answer.headers, _VARY))
 
 
 def _gzip(body: bytes) -> bytes:
