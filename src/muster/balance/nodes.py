@@ -74,13 +74,12 @@ class Change(NamedTuple, Generic[L]):
     removed: tuple[Node[L], ...]
 
 
-Key = tuple[str, str, int]
+Key = tuple[str, str, int, bool]
 
 
 def _key(instance: Instance) -> Key:
-    """Id and address. The id alone would not do: Consul's ids are unique for an agent only, and an instance under
-    another address needs another connection."""
-    return instance.id, instance.host, instance.port
+    """What a connection depends on. The id alone would not do: Consul's ids are unique for an agent only."""
+    return instance.id, instance.host, instance.port, instance.verifiable
 
 
 class Nodes(Generic[L]):

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from muster.client.pool import Pool
-from muster.grpc.call import Terms
+from muster.grpc.attempting import Terms
 from muster.grpc.kinds import StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from muster.grpc.link import Link
 from muster.grpc.method import Calling, Kind, Method

@@ -71,7 +71,8 @@ class Connection:
                 return
             steady = self._ready and time.monotonic() - began >= STEADY
             failures = 0 if steady else failures + 1
-            self._tell(Readiness.CONNECTING if steady else Readiness.DOWN, why)
+            # What was ready a moment ago is probably back in another: calls may wait for that one attempt.
+            self._report(Readiness.CONNECTING if self._ready else Readiness.DOWN, why, None)
             if failures:
                 await asyncio.sleep(BACKOFF.pause(failures, self._rng))
 

@@ -25,6 +25,9 @@ before and was cut off has another text: "Stream removed (Socket closed (GOAWAY 
 REFUSED_STREAM = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
 """The server promises that it has not processed this stream (RFC 9113, section 8.7)."""
 
+TRANSPORT = ("Stream removed (", "Deadline Exceeded")
+"""How details begin that gRPC's transport gives, and no application."""
+
 PROVISIONAL = "Internal error from Core"
 """grpc.aio says so when it fails to send a message, and then replaces this status by the one that explains it."""
 

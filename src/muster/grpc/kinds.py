@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from muster.grpc.call import Call, Terms
+from muster.grpc.attempting import Terms
+from muster.grpc.call import Call
 from muster.grpc.requests import Requests
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class _UnaryResponse(Call):
     def __await__(self) -> Generator[Any, None, Any]:
         try:
             while True:
-                if self._searching is not None or self._error is not None:
+                if self._aside is not None or self._error is not None:
                     yield from self._attempt().__await__()
                 inner = self._inner
                 try:
@@ -37,8 +38,7 @@ class _UnaryResponse(Call):
                     if not self._superseded(inner):
                         raise
         except asyncio.CancelledError:
-            self._cancelled = True
-            self.cancel()
+            self._abandon()
             raise
 
 

@@ -100,9 +100,10 @@ class Greeter:
         await self.server.stop(grace)
 
 
-async def start_greeter(id: str, port: int = 0, **options: Any) -> Greeter:
-    credentials = options.pop("credentials", None)
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),), **options)
+async def start_greeter(
+    id: str, port: int = 0, credentials: grpc.ServerCredentials | None = None, options: tuple[Any, ...] = ()
+) -> Greeter:
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0), *options))
     say = Say(id)
     checks = health.aio.HealthServicer()
     add_SayServicer_to_server(say, server)
@@ -135,12 +136,12 @@ class Process:
         self.popen.communicate()
 
 
-async def start_process(id: str, port: int = 0) -> Process:
+def start_process(id: str, port: int = 0) -> Process:
+    """Returns when the process serves; holds up the event loop until then."""
     script = Path(__file__).with_name("greeter_process.py")
     popen = subprocess.Popen([sys.executable, str(script), id, str(port)], stdout=subprocess.PIPE, text=True)
     assert popen.stdout is not None
-    line = await asyncio.to_thread(popen.stdout.readline)
-    return Process(id, popen, int(line))
+    return Process(id, popen, int(popen.stdout.readline()))
 
 
 class Book:
@@ -175,8 +176,8 @@ class World:
         self.stack.push_async_callback(greeter.stop)
         return greeter
 
-    async def process(self, id: str, port: int = 0) -> Process:
-        process = await start_process(id, port)
+    def process(self, id: str, port: int = 0) -> Process:
+        process = start_process(id, port)
         self.stack.callback(process.end)
         return process
 

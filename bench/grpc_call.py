@@ -1,0 +1,149 @@
+"""Unary gRPC calls through a channel by name, against bare grpc.aio channels to the same three servers in turn.
+
+`python -m bench.grpc_call ID` is one of the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from bench.figure import Figure, of_repeats
+from muster.grpc.transport import GrpcTransport
+from muster.model.instance import Instance
+from muster.model.snapshot import Known, Snapshot
+from muster.watch.latest import Latest
+
+PATH = "/bench.Echo/Say"
+IN_FLIGHT = 16
+TIMEOUT = 5.0
+REQUEST = StringValue(value="x" * 64)
+
+Call = Callable[[], Awaitable[Any]]
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    with _servers(3) as instances:
+        return asyncio.run(_compare(instances, 200 if quick else 1000, 3 if quick else 31))
+
+
+async def _compare(instances: list[Instance], calls: int, repeats: int) -> list[Figure]:
+    """Short turns, each kind of call first in every other pair: the machine's speed drifts."""
+    async with AsyncExitStack() as stack:
+        kinds = [await _bare(instances, stack), await _ours(instances, stack)]
+        for kind in kinds:
+            await _turn(kind, calls)
+        throughput, cpu = [], []
+        for number in range(repeats):
+            order = (0, 1) if number % 2 else (1, 0)
+            turns = {which: await _turn(kinds[which], calls) for which in order}
+            (bare_seconds, bare_cpu), (our_seconds, our_cpu) = turns[0], turns[1]
+            throughput.append(bare_seconds / our_seconds)
+            cpu.append(our_cpu / bare_cpu)
+    return [
+        of_repeats(f"gRPC unary, {IN_FLIGHT} in flight: throughput against bare", throughput, "x", at_least=0.97),
+        of_repeats("gRPC unary: client CPU per call against bare", cpu, "x", at_most=1.10),
+    ]
+
+
+async def _turn(call: Call, calls: int) -> tuple[float, float]:
+    """Wall and CPU seconds of this process for so many calls."""
+    left = iter(range(calls))
+
+    async def work() -> None:
+        for _ in left:
+            await call()
+
+    began, cpu = time.perf_counter(), time.process_time()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(IN_FLIGHT):
+            group.create_task(work())
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
+async def _bare(instances: list[Instance], stack: AsyncExitStack) -> Call:
+    stubs = []
+    for instance in instances:
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(instance.address))
+        await channel.channel_ready()
+        stubs.append(_stub(channel))
+    turn = itertools.cycle(stubs)
+    return lambda: next(turn)(REQUEST, timeout=TIMEOUT)
+
+
+async def _ours(instances: list[Instance], stack: AsyncExitStack) -> Call:
+    transport = await stack.enter_async_context(GrpcTransport(_Fixed(instances)))
+    pool = transport.pool("bench")
+    while any(why for _, why in pool.explain()):
+        await pool.changed()
+    stub = _stub(transport.channel("bench"))
+    return lambda: stub(REQUEST, timeout=TIMEOUT)
+
+
+def _stub(channel: grpc.aio.Channel) -> Any:
+    return channel.unary_unary(PATH, StringValue.SerializeToString, StringValue.FromString)
+
+
+class _Fixed:
+    """A hub whose one name always has the same instances."""
+
+    def __init__(self, instances: list[Instance]) -> None:
+        self.latest: Latest[Snapshot] = Latest(Known("bench", tuple(instances)))
+
+    def watch(self, name: str) -> _Fixed:
+        return self
+
+    def close(self) -> None:
+        return None
+
+
+@contextmanager
+def _servers(count: int) -> Iterator[list[Instance]]:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.grpc_call", f"bench-{number}"], stdout=subprocess.PIPE, text=True
+        )
+        for number in range(count)
+    ]
+    try:
+        yield [_started(f"bench-{number}", process) for number, process in enumerate(processes)]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def _started(name: str, process: subprocess.Popen[str]) -> Instance:
+    assert process.stdout is not None
+    return Instance(name, "bench", "127.0.0.1", int(process.stdout.readline()), protocol="grpc", verifiable=True)
+
+
+async def _serve(name: str) -> None:
+    async def say(request: StringValue, context: Any) -> StringValue:
+        return request
+
+    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    handler = grpc.unary_unary_rpc_method_handler(say, StringValue.FromString, StringValue.SerializeToString)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Say": handler}),))
+    checks = health.aio.HealthServicer()
+    await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1]))
