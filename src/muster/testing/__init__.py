@@ -1,6 +1,6 @@
 """What tests of muster, and of anyone's registry backend, are made of. Imported by tests alone.
 
-conformance.py   the rules that every registry keeps, one function a rule
+conformance/     the rules that every registry keeps, one function a rule
 watching.py      following a name with a deadline, and what it told
 servers.py       a real Consul as a child process
 protos.py        gRPC servers made from the text of a .proto file

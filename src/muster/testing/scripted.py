@@ -113,7 +113,7 @@ class Scripted:
         if self.socket:
             self._server = await asyncio.start_unix_server(self._serve, self.socket)
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls, backlog=1024)
         return self
 
     async def __aexit__(

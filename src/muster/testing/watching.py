@@ -18,11 +18,11 @@ DEADLINE = 10.0
 
 
 class Watching(Generic[A]):
-    """What one watch told. `seen` has each answer that differs from the one before it."""
+    """What one watch told. `seen` has each answer that differs from the one before it. `deadline`: DEADLINE if None."""
 
-    def __init__(self, answers: AsyncGenerator[A, None], deadline: float) -> None:
+    def __init__(self, answers: AsyncGenerator[A, None], deadline: float | None = None) -> None:
         self._answers = answers
-        self._deadline = deadline
+        self._deadline = DEADLINE if deadline is None else deadline
         self.seen: list[A] = []
 
     async def next(self) -> A:
@@ -44,7 +44,7 @@ class Watching(Generic[A]):
 
 
 @asynccontextmanager
-async def watching(discovery: Discovery, name: str, deadline: float = DEADLINE) -> AsyncIterator[Watching[Answer]]:
+async def watching(discovery: Discovery, name: str, deadline: float | None = None) -> AsyncIterator[Watching[Answer]]:
     """Watch `name`; the watch is closed on leaving."""
     async with aclosing(discovery.watch(name)) as answers:
         yield Watching(answers, deadline)
