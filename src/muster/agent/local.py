@@ -98,6 +98,8 @@ class LocalServices:
         unless `replace_checks`."""
         known = self._services.get(row.id)
         self._services[row.id] = row
+        if known is None:
+            _log.info("registered %s of %s at %s:%d", row.id, row.name, row.address or "the node", row.port)
         new = tuple(checks)
         if replace_checks:
             for check_id in self._of_service.get(row.id, set()) - {check.row.id for check in new}:
@@ -111,6 +113,7 @@ class LocalServices:
         """Remove an instance and its checks. An unknown id is fine."""
         if self._services.pop(service_id, None) is None:
             return
+        _log.info("deregistered %s", service_id)
         for check_id in list(self._of_service.get(service_id, ())):
             self._stop(check_id)
         self._wake(self._catalog.deregister_service(self._node, service_id) | {service_of_agent(service_id)})
@@ -178,14 +181,13 @@ class LocalServices:
             del self._of_service[check.row.service_id]
 
     def _silent(self, check_id: str) -> None:
-        check = self._checks[check_id]
-        _log.info("check %s of %s: nobody reported in time", check_id, check.row.service_id or "the node")
-        self._found(check_id, expired(check.row.output))
+        self._found(check_id, expired(self._checks[check_id].row.output))
 
     def _found(self, check_id: str, result: Result) -> None:
         check = self._checks[check_id]
         check.critical = check.critical.after(result.health, asyncio.get_running_loop().time())
         if check.row.status is not result.health:
+            _log.info("check %s is %s: %.200s", check_id, result.health, result.output)
             check.row = replace(check.row, status=result.health, output=result.output)
             self._publish(check_id)
         elif check.row.output != result.output:

@@ -178,7 +178,7 @@ async def test_tcp_failures_are_in_gos_words(target: str, output: str) -> None:
 @asynccontextmanager
 async def grpc_server(credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[str]:
     server = grpc.aio.server()
-    servicer = health.aio.HealthServicer()
+    servicer = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]
     await servicer.set("up", health_pb2.HealthCheckResponse.SERVING)
     await servicer.set("down", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

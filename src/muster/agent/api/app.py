@@ -77,7 +77,9 @@ class API:
             return Answer(400)
         found = ROUTES.find(path)
         if found is None or "//" in path or "/." in path:
-            return _elsewhere(method, path, scope["query_string"])
+            elsewhere = _elsewhere(method, path, scope["query_string"])
+            if elsewhere is not None or found is None:
+                return elsewhere or Answer(404)
         route, rest = found
         try:
             params = parse_query(scope["query_string"])
@@ -128,12 +130,10 @@ class API:
         return found.answer()
 
 
-def _elsewhere(method: str, path: str, query: bytes) -> Answer:
-    """What is no endpoint: the page for people, a path that is written otherwise, or nothing at all."""
-    if path == "/":
-        return redirect(method, "/ui/", query)
-    location = ROUTES.redirection(path)
-    return Answer(404) if location is None else redirect(method, location, query)
+def _elsewhere(method: str, path: str, query: bytes) -> Answer | None:
+    """Where a path leads that is no endpoint's, or is written otherwise; None for nowhere."""
+    location = "/ui/" if path == "/" else ROUTES.redirection(path)
+    return None if location is None else redirect(method, location, query)
 
 
 def _refuse_namespace(scope: Scope, request: Request) -> None:

@@ -38,6 +38,11 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = {route.path: route for route in routes}
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths of all routes."""
+        return frozenset(self._routes)
+
     def find(self, path: str) -> tuple[Route, str] | None:
         """The route of a path, and what follows it in the path; None for a path that nothing serves, or that lacks its
         final slash."""

@@ -1,0 +1,87 @@
+"""Whatever is asked, the API answers once, and never with an error of its own making."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from muster.agent.api.app import API, ROUTES
+from muster.agent.blocking import Waiters
+from muster.agent.catalog.catalog import Catalog
+from muster.agent.encoded import EncodedAnswers
+from muster.agent.identity import identify, node_check, node_row, server_row
+from muster.agent.local import LocalServices, Timing
+from muster.agent.state import State
+
+EXPECTED = {200, 301, 400, 404, 405, 413, 500, 501}
+"""500 is what Consul answers to much that is the client's fault; the test for its text tells ours from a crash."""
+
+_segment = st.sampled_from(["a", "b", "a-1", "service:a-1", "any", "passing", "..", ".", "", "%2F", "%0A", "é", "%"])
+_path = st.one_of(
+    st.builds(lambda route, rest: route + rest, st.sampled_from(sorted(ROUTES.paths)), _segment),
+    st.lists(_segment, max_size=5).map(lambda parts: "/v1/" + "/".join(parts)),
+    st.text(max_size=20).map(lambda text: "/" + text),
+)
+_parameter = st.sampled_from(
+    "passing tag index wait stale consistent cached max_stale pretty dc ns hash node-meta near filter note reason "
+    "enable replace-existing-checks".split()
+)
+_value = st.sampled_from(["", "1", "0", "true", "dc1", "a:b", "10s", "1ms", "-1", "%zz", "%20", "99999999999999999999"])
+_query = st.lists(st.tuples(_parameter, _value), max_size=4).map(lambda pairs: "&".join(f"{k}={v}" for k, v in pairs))
+_definition = st.fixed_dictionaries(
+    {"Name": st.sampled_from(["a", "B", "", "x y"])},
+    optional={
+        "ID": st.sampled_from(["a-1", "a-2", "a/b", ""]),
+        "Port": st.integers() | st.text(max_size=3),
+        "Tags": st.lists(st.text(max_size=3), max_size=2) | st.none(),
+        "Meta": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+        "Check": st.fixed_dictionaries({}, optional={"TTL": _value, "TCP": st.just("a:1"), "Interval": _value}),
+        "TTL": _value,
+        "Status": st.sampled_from(["passing", "bad", ""]),
+    },
+)
+_body = st.one_of(_definition.map(lambda value: json.dumps(value).encode()), st.binary(max_size=30))
+_method = st.sampled_from(["GET", "PUT", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "BREW"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(_method, _path, _query, _body), min_size=1, max_size=6))
+def test_any_sequence_of_requests_is_answered(requests: list[tuple[str, str, str, bytes]]) -> None:
+    asyncio.run(ask_all(requests))
+
+
+async def ask_all(requests: list[tuple[str, str, str, bytes]]) -> None:
+    identity = identify("127.0.0.1", 1, "n", "dc1")
+    catalog, waiters = Catalog(1000), Waiters(10)
+    local = LocalServices("n", catalog, waiters.wake, Timing())
+    catalog.register(node_row(identity), server_row(identity), [node_check(identity)])
+    async with local.running:
+        api = API(State(identity, catalog, local, waiters, EncodedAnswers()), 1 << 20)
+        waiters.close()
+        for method, path, query, body in requests:
+            status, answer = await ask(api, method, path, query, body)
+            assert status in EXPECTED
+            assert status != 200 or method != "GET" or json.loads(answer) is not None
+
+
+async def ask(api: API, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    raw = path.encode("utf-8", "replace")
+    scope = {"type": "http", "method": method, "path": unquote(path), "raw_path": raw, "headers": []}
+    await api({**scope, "query_string": query.encode()}, receive, send)
+    start, rest = sent
+    assert int(dict(start["headers"])[b"content-length"]) == len(rest["body"])
+    return start["status"], rest["body"]
