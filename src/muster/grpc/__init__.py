@@ -5,6 +5,7 @@ Serving:
     offered.py              handlers, collected from generated `add_X_to_server` functions
     guard.py                around every handler: errors stay inside, no more calls than wanted
     interceptors.py         the author's, kept off health checks
+    credentials.py          a server's certificate
     health.py               the standard health service
     reflection_server.py    server reflection
     listening.py            whether an address can be listened at, and why not

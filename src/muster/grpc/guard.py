@@ -9,12 +9,14 @@ decides by the shape of the function how to run it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -33,6 +35,7 @@ class Slots:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._taken = 0
+        self._emptied: Callable[[], object] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -50,6 +53,17 @@ class Slots:
     def give_back(self) -> None:
         with self._lock:
             self._taken -= 1
+            if not self._taken and self._emptied:
+                self._emptied()
+
+    async def emptied(self) -> None:
+        """Returns once no call is under way. For one waiter."""
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            if not self._taken:
+                return
+            self._emptied = partial(loop.call_soon_threadsafe, event.set)
+        await event.wait()
 
     @property
     def full(self) -> Verdict:
@@ -131,8 +145,55 @@ def _async_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> C
     return guarded
 
 
+class _Remembering:
+    """The context of a handler that is not async, which in grpcio cannot say what code it was given."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._code: Any = None
+        self._details: str | None = None
+
+    def set_code(self, code: Any) -> None:
+        self._code = code
+        self._context.set_code(code)
+
+    def set_details(self, details: str) -> None:
+        self._details = details
+        self._context.set_details(details)
+
+    def code(self) -> Any:
+        return self._code
+
+    def details(self) -> str | None:
+        return self._details
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+class _Aborted(Exception):
+    """What `abort` raises in a plain stream."""
+
+
+class _StreamContext(_Remembering):
+    """That of a plain stream. grpcio's own `abort` sends the status at once, while the last message may still be on
+    its way: then the call fails inside of grpcio and the caller waits for ever. This one leaves the status to the end
+    of the stream, which comes after its messages."""
+
+    def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
+        self.set_code(code)
+        self.set_details(details)
+        if trailing_metadata:
+            self.set_trailing_metadata(trailing_metadata)
+        raise _Aborted(code, details)
+
+    def abort_with_status(self, status: Any) -> NoReturn:
+        self.abort(status.code, status.details, status.trailing_metadata)
+
+
 def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable[..., Any]:
     def guarded(request: Any, context: Any) -> Any:
+        context = _Remembering(context)
         if not slots.take():
             context.abort(*slots.full)
         try:
@@ -149,18 +210,25 @@ def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable
 
 def _plain_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable[..., Any]:
     def guarded(request: Any, context: Any) -> Iterator[Any]:
+        context = _StreamContext(context)
         if not slots.take():
-            context.abort(*slots.full)
+            _set(context, *slots.full)
+            return
         try:
             yield from behaviour(request, context)
-        except grpc.aio.AbortError:
-            raise
+        except _Aborted:
+            return
         except Exception as error:
-            context.abort(*verdict(error, method, context.code(), context.details()))
+            _set(context, *verdict(error, method, context.code(), context.details()))
         finally:
             slots.give_back()
 
     return guarded
+
+
+def _set(context: Any, code: grpc.StatusCode, details: str) -> None:
+    context.set_code(code)
+    context.set_details(details)
 
 
 def _wrapper(handler: grpc.RpcMethodHandler, behaviour: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:

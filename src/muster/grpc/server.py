@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
+from muster.grpc.credentials import server_credentials
 from muster.grpc.guard import Slots
 from muster.grpc.health import SERVICE as HEALTH
 from muster.grpc.health import HealthServicer
@@ -27,8 +28,8 @@ from muster.serve.within import within
 
 log = logging.getLogger("muster.grpc")
 
-CANCEL_LIMIT = 1.0
-"""Seconds that cancelled handlers have to end before they are left alone."""
+CANCEL_LIMIT = 0.3
+"""Seconds that cancelled handlers have to end before they are left alone: hooks that close what they use come next."""
 
 _OPTIONS = (
     # Without this a second bind to a used port succeeds, and the kernel deals connections out between strangers.
@@ -61,7 +62,7 @@ class GRPCServer:
     async def listen(self, host: str, port: int) -> int:
         """Bind, and return the port. Calls are not taken before `serve`. Raises BadConfiguration where it cannot."""
         await refuse_unusable(host, port)
-        credentials = self._tls and _credentials(self._tls)
+        credentials = self._tls and server_credentials(self._tls)
         self._server = self._assemble()
         where = join_host_port(host or "::", port)
         try:
@@ -86,6 +87,7 @@ class GRPCServer:
         try:
             async with within(grace + CANCEL_LIMIT):
                 await server.stop(grace)
+                await self._slots.emptied()
         except TimeoutError:
             log.error("%d handlers go on although they were cancelled", self._slots.taken)
         except asyncio.CancelledError:
@@ -114,11 +116,3 @@ def _sizes(limits: Limits) -> tuple[tuple[str, Any], ...]:
         ("grpc.max_receive_message_length", limits.received),
         ("grpc.max_send_message_length", limits.sent),
     )
-
-
-def _credentials(tls: TLS) -> grpc.ServerCredentials:
-    """Raises BadConfiguration for a file that cannot be read."""
-    pair = (TLS.read(tls.key), TLS.read(tls.certificate))
-    if tls.client_ca is None:
-        return grpc.ssl_server_credentials([pair])
-    return grpc.ssl_server_credentials([pair], TLS.read(tls.client_ca), require_client_auth=True)

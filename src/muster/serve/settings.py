@@ -71,11 +71,3 @@ class TLS:
     certificate: Path | str
     key: Path | str
     client_ca: Path | str | None = None
-
-    @staticmethod
-    def read(path: Path | str) -> bytes:
-        """A file's content. Raises BadConfiguration, which names it."""
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise BadConfiguration(f"TLS file {str(path)!r} cannot be read: {error.strerror}") from error
