@@ -89,10 +89,11 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection. It may be used again afterwards."""
-        for session in (self._reading, self._writing):
+        sessions = (self._reading, self._writing)
+        self._reading = self._writing = None
+        for session in sessions:
             if session is not None:
                 await session.close()
-        self._reading = self._writing = None
 
     def _session(self, *, send_again: bool) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
