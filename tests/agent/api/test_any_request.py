@@ -29,8 +29,27 @@ _path = st.one_of(
     st.text(max_size=20).map(lambda text: "/" + text),
 )
 _parameter = st.sampled_from(
-    "passing tag index wait stale consistent cached max_stale pretty dc ns hash node-meta near filter note reason "
-    "enable replace-existing-checks".split()
+    [
+        "passing",
+        "tag",
+        "index",
+        "wait",
+        "stale",
+        "consistent",
+        "cached",
+        "max_stale",
+        "pretty",
+        "dc",
+        "ns",
+        "hash",
+        "node-meta",
+        "near",
+        "filter",
+        "note",
+        "reason",
+        "enable",
+        "replace-existing-checks",
+    ]
 )
 _value = st.sampled_from(["", "1", "0", "true", "dc1", "a:b", "10s", "1ms", "-1", "%zz", "%20", "99999999999999999999"])
 _query = st.lists(st.tuples(_parameter, _value), max_size=4).map(lambda pairs: "&".join(f"{k}={v}" for k, v in pairs))
