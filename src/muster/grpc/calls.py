@@ -23,7 +23,7 @@ from muster.balance.nodes import Node
 from muster.call.deadline import deadline_of, remaining
 from muster.client.lease import Lease
 from muster.grpc.alike import Alike, NoneAlike, alike
-from muster.grpc.call import Terms
+from muster.grpc.attempting import Terms
 from muster.grpc.kinds import UnaryUnaryCall
 from muster.grpc.link import Link
 from muster.grpc.method import Calling
@@ -52,7 +52,7 @@ class Wanted:
     """What to call, to be made out once the service's endpoints are known. Both functions are pure.
 
     `find` chooses one of the endpoints, `payload` gives the JSON value for the message that it takes; each raises a
-    MusterError where it cannot. `size`: about how many bytes of JSON there are, if it may be many.
+    MusterError where it cannot. `size`: about how many bytes of JSON the payload has, if they may be many.
     """
 
     find: Callable[[Sequence[Endpoint]], Endpoint]
@@ -162,7 +162,7 @@ class Calls:
             answer = await call
         except grpc.aio.AioRpcError as error:
             raise _fault(error) from error
-        value = await _off_loop(answer.ByteSize(), partial(schema.reply, answer))
+        value = await off_loop(answer.ByteSize(), partial(schema.reply, answer))
         return Reply(value, tuple(await call.initial_metadata()))
 
 
@@ -200,11 +200,12 @@ async def _fill(node: Node[Link], schema: Schema, wanted: Wanted) -> _Prepared:
     if endpoint.client_streaming or endpoint.server_streaming:
         raise Fault("UNIMPLEMENTED", f"{endpoint.path} is a streaming method: call it with a generated stub")
     descriptor = schema.request_type(endpoint)
-    message = await _off_loop(wanted.size, lambda: schema.request(endpoint, wanted.payload(descriptor)))
+    message = await off_loop(wanted.size, lambda: schema.request(endpoint, wanted.payload(descriptor)))
     return _Prepared(node, schema, endpoint, message)
 
 
-async def _off_loop(size: int, convert: Callable[[], T]) -> T:
+async def off_loop(size: int, convert: Callable[[], T]) -> T:
+    """What `convert` returns. For more than LARGE bytes it runs on another thread, so that the loop goes on."""
     return await asyncio.to_thread(convert) if size > LARGE else convert()
 
 
