@@ -10,7 +10,10 @@ import msgspec
 
 
 class EncodedAnswers:
-    """JSON bodies by what they answer, each good for one index; beyond `limit` bytes the least recently used go."""
+    """JSON bodies by what they answer, each good for one index; beyond `limit` bytes the least recently used go.
+
+    A client chooses what it asks for, so the keys count too.
+    """
 
     def __init__(self, limit: int = 64 << 20) -> None:
         self._limit = limit
@@ -25,10 +28,23 @@ class EncodedAnswers:
             self._bodies.move_to_end(key)
             return held[1]
         body = self._encode(value())
-        self._size += len(body) - (len(held[1]) if held else 0)
+        if held is not None:
+            self._size -= _cost(key, held[1])
+        self._size += _cost(key, body)
         self._bodies[key] = (index, body)
         self._bodies.move_to_end(key)
         while self._size > self._limit:
-            _, (_, dropped) = self._bodies.popitem(last=False)
-            self._size -= len(dropped)
+            self._size -= self._drop_oldest()
         return body
+
+    def _drop_oldest(self) -> int:
+        key, (_, body) = self._bodies.popitem(last=False)
+        return _cost(key, body)
+
+
+def _cost(key: Hashable, body: bytes) -> int:
+    return len(body) + len(repr(key)) + _OVERHEAD
+
+
+_OVERHEAD = 500
+"""Bytes that an entry takes beside its text, about."""

@@ -69,7 +69,7 @@ class _Check:
 class LocalServices:
     """The instances and checks of this agent. Every method is synchronous and done when it returns.
 
-    `wake` is told the topics that each write concerns. For use on one event loop, within `checks`.
+    `wake` is told the topics that each write concerns. For use on one event loop, while `running` is entered.
     """
 
     def __init__(self, node: str, catalog: Catalog, wake: Callable[[Iterable[Topic]], None], timing: Timing) -> None:

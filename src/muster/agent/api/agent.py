@@ -20,7 +20,7 @@ _BUILD = f"muster {__version__}"
 _ALIVE = 1
 
 
-def self(state: State, request: Request) -> Answer:
+def about(state: State, request: Request) -> Answer:
     """Who the agent is. The version is that of the API it follows, the revision says what it really is."""
     identity = state.identity
     return json_answer(
@@ -131,6 +131,6 @@ def _stats(state: State) -> dict[str, dict[str, str]]:
 
 
 ROUTES = (
-    Route("GET", "/v1/agent/self", self),
+    Route("GET", "/v1/agent/self", about),
     Route("GET", "/v1/agent/members", members),
 )

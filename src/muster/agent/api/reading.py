@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from muster.agent.api.answer import JSON, Answer, Query, Refused
-from muster.agent.api.request import Params, Request, parse_query
+from muster.agent.api.request import KEPT_QUERY, Params, Request, parse_query
 from muster.agent.blocking import Found, Patience
 from muster.agent.catalog.catalog import EXTINCTION, Topic
 from muster.agent.state import State
@@ -33,7 +33,7 @@ def reading(state: State, request: Request) -> Reading:
     or this agent does not do."""
     require_datacenter(state, request.params, (b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
     refuse_filter(request.params)
-    return _reading(request.query)
+    return _reading_once(request.query) if len(request.query) <= KEPT_QUERY else _reading(request.params)
 
 
 def require_datacenter(state: State, params: Params, *headers: tuple[bytes, bytes]) -> None:
@@ -94,9 +94,12 @@ def flag(params: Params, name: str) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def _reading(query_string: bytes) -> Reading:
-    params = parse_query(query_string)
-    return Reading(_consistency(params), _patience(params), "cached" in params)
+def _reading_once(query_string: bytes) -> Reading:
+    return _reading(parse_query(query_string))
+
+
+def _reading(params: Params) -> Reading:
+    return Reading(_consistency(params), patience(params), "cached" in params)
 
 
 def _consistency(params: Params) -> str:
@@ -110,7 +113,8 @@ def _consistency(params: Params) -> str:
     return "stale" if stale else "consistent" if consistent else "leader"
 
 
-def _patience(params: Params) -> Patience:
+def patience(params: Params) -> Patience:
+    """What the request says of waiting: `index` and `wait`. Raises Refused."""
     wait, index = params.first("wait"), params.first("index")
     if wait and not _is_duration(wait):
         raise Refused(400, "Invalid wait time")

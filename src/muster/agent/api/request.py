@@ -36,9 +36,21 @@ class Params:
         return self._values.get(name, ())
 
 
-@lru_cache(maxsize=2048)
+KEPT_QUERY = 256
+"""Bytes of a query string up to which what was read in it is kept: clients ask the same again and again."""
+
+
 def parse_query(query: bytes) -> Params:
     """The parameters in a query string; `;` separates as `&` does. Raises MalformedQuery."""
+    return _parse_once(query) if len(query) <= KEPT_QUERY else _parse(query)
+
+
+@lru_cache(maxsize=2048)
+def _parse_once(query: bytes) -> Params:
+    return _parse(query)
+
+
+def _parse(query: bytes) -> Params:
     if _MALFORMED.search(query):
         raise MalformedQuery
     values: dict[str, list[str]] = {}

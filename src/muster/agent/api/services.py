@@ -8,7 +8,7 @@ import msgspec
 
 from muster.agent.api.answer import DONE, JSON, Answer, Query, Refused, encode, json_answer, text_answer
 from muster.agent.api.body import decode_body
-from muster.agent.api.reading import refuse_filter
+from muster.agent.api.reading import patience, refuse_filter
 from muster.agent.api.registration import service_checks, service_row
 from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
@@ -27,14 +27,14 @@ def services(state: State, request: Request) -> Answer:
 
 def service(state: State, request: Request) -> Query:
     """One instance. With `hash=` it waits until the content differs from what had that hash, or is gone."""
-    known = request.params.first("hash")
+    known, seconds = request.params.first("hash"), patience(request.params).seconds
 
     def ask() -> Found[Answer]:
         answer, content_hash = _service_answer(state, request.rest)
         index = _SAME if known and content_hash == known else _OTHER
         return Found(index, (service_of_agent(request.rest),), lambda: answer)
 
-    return Query(ask, Patience(_SAME if known else 0, 0.0))
+    return Query(ask, Patience(_SAME if known else 0, seconds))
 
 
 _SAME, _OTHER = 1, 2

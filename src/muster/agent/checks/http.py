@@ -33,18 +33,16 @@ class HTTPLooks:
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
-        self._opening = asyncio.Lock()
         self._session: ClientSession | None = None
 
     async def look(self, definition: CheckDefinition) -> Result:
         """One request, redirects followed. Never raises but for cancellation: failure is a result."""
         import aiohttp
 
-        session = await self._open()
         try:
             async with (
                 asyncio.timeout(definition.timeout or DEFAULT_TIMEOUT),
-                session.request(
+                self._open().request(
                     definition.method,
                     definition.target,
                     headers=_headers(definition),
@@ -57,22 +55,21 @@ class HTTPLooks:
         except TimeoutError:
             return _failed(definition, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
         except aiohttp.ClientError as error:
-            return _failed(definition, _reason(error))
+            return _failed(definition, _reason(definition.target, error))
         except (OSError, ValueError) as error:
             return _failed(definition, str(error))
 
-    async def _open(self) -> ClientSession:
-        async with self._opening:
-            if self._session is None:
-                import aiohttp
+    def _open(self) -> ClientSession:
+        if self._session is None:
+            import aiohttp
 
-                connector = aiohttp.TCPConnector(force_close=True, limit=0)
-                timeout = aiohttp.ClientTimeout(total=None)
-                session = aiohttp.ClientSession(
-                    connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
-                )
-                self._session = await self._stack.enter_async_context(session)
-            return self._session
+            connector = aiohttp.TCPConnector(force_close=True, limit=0)
+            timeout = aiohttp.ClientTimeout(total=None)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
+            self._stack.push_async_callback(self._session.close)
+        return self._session
 
 
 def _headers(definition: CheckDefinition) -> dict[str, str]:
@@ -106,11 +103,12 @@ def _failed(definition: CheckDefinition, why: str) -> Result:
     return Result(Health.CRITICAL, f'{definition.method.title()} "{definition.target}": {why}')
 
 
-def _reason(error: ClientError) -> str:
+def _reason(target: str, error: ClientError) -> str:
     import aiohttp
 
     if isinstance(error, aiohttp.NonHttpUrlClientError | aiohttp.InvalidUrlClientError):
-        return f'unsupported protocol scheme "{str(error).partition("://")[0] if "://" in str(error) else ""}"'
+        scheme, found, _ = target.partition("://")
+        return f'unsupported protocol scheme "{scheme if found else ""}"'
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {error.host}: no such host"
     if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):

@@ -96,6 +96,8 @@ class RunningChecks:
         await asyncio.sleep(self._rng.random() * interval)
         while True:
             result = await _look_safely(look, definition)
+            if self._running.get(check_id) is not asyncio.current_task():
+                return  # stopped while it looked, by a look that took its cancellation for a failure
             streak, counts = count(streak, result.health, thresholds)
             if counts:
                 self._report(check_id, result)
