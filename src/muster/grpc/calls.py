@@ -132,6 +132,9 @@ class Calls:
             node = await pool.wait(looked)
             if node in looked:
                 raise looked.fault
+            if node.link is None or not node.link.connected:
+                pool.suspect(node, "the connection was lost")
+                continue
             try:
                 return await self._prepare_for(node, wanted, metadata)
             except MusterError as fault:
