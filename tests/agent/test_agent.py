@@ -209,6 +209,18 @@ async def test_clients_that_leave_while_they_wait_cost_nothing_any_more() -> Non
         await until(lambda: state.waiters.count == 0)
 
 
+async def test_one_connection_is_answered_again_and_again_without_pauses(agent: Agent) -> None:
+    """An answer in two writes waits 40 ms for the client's delayed ACK, unless TCP_NODELAY is set."""
+    host, port = agent.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    begun = time.monotonic()
+    for _ in range(100):
+        writer.write(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(f'"{agent.address}"'.encode())
+    writer.close()
+    assert time.monotonic() - begun < 2.0, "4 s with the pauses, 0.1 s without"
+
+
 async def test_beyond_the_limit_nobody_waits(ask: Any) -> None:
     async with api(most_waiting=1) as (state, address), asyncio.timeout(SOON):
         host, port = address.split(":")
