@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from muster.model.errors import Denied, NotRegistered, RegistryUnavailable
+from muster.model.errors import Denied, NotRegistered, RegistryUnavailable, Rejected
 from muster.model.events import RegistrationState
 from muster.serve.entry import Label, compose
 from muster.serve.membership import ATTEMPT_LIMIT, Membership
@@ -205,6 +205,16 @@ async def test_who_was_never_registered_has_nothing_to_leave(registrar: Scripted
     membership = membership_of(registrar)
     await membership.leave(1.0)
     assert registrar.done == []
+
+
+async def test_who_was_refused_leaves_alone_what_is_there(registrar: Scripted) -> None:
+    """The id may be another service's: deregistering it would end that one."""
+    registrar.answer = lambda what: Rejected("the id is taken") if what == "register" else None
+    membership = membership_of(registrar)
+    async with kept(membership):
+        assert membership.standing.value.state is RegistrationState.FAILING
+    await membership.leave(1.0)
+    assert registrar.done == ["register"]
 
 
 def _states(membership: Membership) -> list[RegistrationState]:

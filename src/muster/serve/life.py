@@ -143,9 +143,19 @@ async def _draining(membership: Membership, budget: Budget, drain: float) -> Asy
     try:
         yield
     finally:
+        known = membership.known
         with budget.cut_short():
-            await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, budget.left(keep=drain))))
-            await asyncio.sleep(min(drain, budget.left()))
+            await _leave(membership, budget.left(keep=drain))
+            if known:
+                await asyncio.sleep(min(drain, budget.left()))
+
+
+async def _leave(membership: Membership, limit: float) -> None:
+    try:
+        await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, limit)))
+    except asyncio.CancelledError:
+        await membership.leave(HURRIED_LIMIT)
+        raise
 
 
 @asynccontextmanager

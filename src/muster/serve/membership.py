@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from muster.model.check import CheckState, Health
-from muster.model.errors import NotRegistered, RegistryUnavailable
+from muster.model.errors import NotRegistered, RegistryUnavailable, Rejected
 from muster.model.events import RegistrationState
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar
@@ -55,6 +55,11 @@ class Membership:
         self._rng = rng or Random()
         self._written = False
 
+    @property
+    def known(self) -> bool:
+        """Whether others can have learned of the instance. Ask before `leave`."""
+        return self._registrar is None or self.standing.value.registered_once
+
     async def keep(self) -> None:
         """Get registered and stay so, until cancelled. Not to be called twice."""
         todo = Next(Step.CHECK)
@@ -99,8 +104,7 @@ class Membership:
         if step is Step.CHECK or self._registrar is None:
             await self._gate()
         elif step is Step.REGISTER:
-            self._written = True
-            await self._registrar.register(self._registration)
+            await self._register(self._registrar)
         else:
             await self._registrar.beat(self._registration.instance.id, PASSING)
 
@@ -112,6 +116,15 @@ class Membership:
             return
         log.warning("%s is left in the registry until it expires: deregister: %s", instance_id, why)
         self.standing.set(Standing(RegistrationState.FAILING, f"deregister: {why}"))
+
+    async def _register(self, registrar: Registrar) -> None:
+        """From now on the registry may hold the instance, unless it says no: then the id may be another's."""
+        before, self._written = self._written, True
+        try:
+            await registrar.register(self._registration)
+        except Rejected:
+            self._written = before
+            raise
 
     async def _resign(self, registrar: Registrar) -> None:
         if not self._written:
