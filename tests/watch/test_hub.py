@@ -124,3 +124,10 @@ async def test_a_faulty_override_in_the_environment_is_told_to_who_asks_for_the_
         with pytest.raises(BadConfiguration, match=r"MUSTER_OVERRIDE_GREETER.*has no port"):
             hub.watch("greeter")
         hub.watch("orders")
+
+
+async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with Hub(Counting(), overrides=Overrides(environ={})) as hub:
+            hub.watch("greeter")
+            raise LookupError("mine")

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
-from muster.agent.background import background_tasks
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.encoded import EncodedAnswers
@@ -22,6 +21,7 @@ from muster.agent.state import State
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.connection import Limits
 from muster.http.server import Bound, serving
+from muster.watch.background import background_tasks
 
 _LIMITS = Limits(head_bytes=1 << 20, idle_seconds=600.0)
 """Consul takes heads of 1 MiB, and closes no idle connection; heartbeats must find theirs open."""

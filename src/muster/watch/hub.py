@@ -11,6 +11,7 @@ from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.registry.protocol import Discovery
 from muster.watch.backoff import Backoff
+from muster.watch.background import background_tasks
 from muster.watch.belief import Doubt
 from muster.watch.disk import Disk
 from muster.watch.keeper import Keeper
@@ -69,7 +70,8 @@ class Hub:
         self._upkeep: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._group = await asyncio.TaskGroup().__aenter__()
+        self._tasks = background_tasks()
+        self._group = await self._tasks.__aenter__()
         self._upkeep.append(self._group.create_task(self._overrides.poll(), name="muster overrides"))
         if self._keeper is not None:
             self._upkeep.append(self._group.create_task(self._keeper.run(), name="muster disk"))
@@ -83,8 +85,8 @@ class Hub:
             task.cancel()
         for watched in tuple(self._watched.values()):
             self._end(watched)
-        group, self._group = self._group, None
-        await group.__aexit__(kind, error, trace)
+        self._group = None
+        await self._tasks.__aexit__(kind, error, trace)
 
     def watch(self, name: str) -> Subscription:
         """Share in the watch of `name`, which starts now if nobody else has one. Close it when done.

@@ -10,10 +10,10 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from muster.agent.background import background_tasks
 from muster.agent.checks.definition import CheckDefinition, Kind
 from muster.agent.checks.state import Result, Thresholds, count, fresh_streak
 from muster.model.check import Health
+from muster.watch.background import background_tasks
 
 Report = Callable[[str, Result], None]
 """Called with a check's id and what a look found. Synchronous, must not raise."""

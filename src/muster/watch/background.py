@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
     """A TaskGroup that lets an error of the body through as it is.
 
-    A TaskGroup alone wraps it, and whoever writes `async with Agent()` would have to catch groups. An error of a task
+    A TaskGroup alone wraps it, and whoever writes `async with Client()` would have to catch groups. An error of a task
     ends the body, as ever. Whoever starts tasks cancels them before the context ends: it waits for them.
     """
     group = asyncio.TaskGroup()
