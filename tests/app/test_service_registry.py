@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import grpc.aio
 import pytest
 import trustme
-from greeter_pb2_grpc import SayServicer, add_SayServicer_to_server
+from greeter_pb2 import HelloReply, HelloRequest
+from greeter_pb2_grpc import SayServicer, SayStub, add_SayServicer_to_server
 
 import muster
 from muster.agent import Agent
@@ -46,10 +48,15 @@ def name() -> str:
     return f"greeter-{uuid4().hex[:8]}"
 
 
+class Say(SayServicer):
+    async def Hello(self, request: HelloRequest, context: Any) -> HelloReply:
+        return HelloReply(message=f"Hello, {request.name}!")
+
+
 def greeter(name: str, registry: Any, **options: Any) -> muster.Service:
     options.setdefault("timing", QUICK)
     service = muster.Service(name, "1.2.0", registry=registry, **options)
-    service.add(add_SayServicer_to_server, SayServicer())
+    service.add(add_SayServicer_to_server, Say())
     return service
 
 
@@ -229,6 +236,50 @@ async def test_a_token_without_rights_is_a_state(consul_binary: str, name: str) 
             assert "write" in service.readiness.why
     finally:
         await asyncio.to_thread(server.stop)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 17\r\n\r\nPermission denied", 'policy = "write"'),
+        (b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", "429"),
+        (b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 9\r\n\r\nNo leader", "No leader"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\ngarbage", "register: "),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", "register: "),
+        (b"\x00\x01\x02", "register: "),
+    ],
+    ids=["403", "429", "500", "garbage", "half", "no HTTP"],
+)
+async def test_a_registry_that_answers_badly_is_a_state(name: str, answer: bytes, says: str) -> None:
+    """The service starts, serves, says what is wrong, and stops in time."""
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(reply, "127.0.0.1", 0) as server, asyncio.timeout(15):
+        port = server.sockets[0].getsockname()[1]
+        async with greeter(name, f"consul://127.0.0.1:{port}").running() as service:
+            assert not service.readiness.ready
+            assert says in service.readiness.why
+            async with grpc.aio.insecure_channel(service.address) as channel:
+                assert (await SayStub(channel).Hello(HelloRequest(name="b"))).message == "Hello, b!"
+
+
+async def test_an_address_that_leads_nowhere_is_seen_in_the_registry(registry: str, name: str) -> None:
+    """The service cannot know; the registry's own look at it tells everybody, and why."""
+    async with greeter(name, registry, advertise="127.0.0.1:1").running() as service:
+        answer = await until(registry, name, lambda answer: healths(answer)[service.id][0] is Health.CRITICAL)
+        (instance,) = instances_of(answer)
+        assert [check.name for check in instance.failing] == ["reach"]
+        assert "connection refused" in instance.failing[0].output.lower()
+
+
+async def test_ipv6(registry: str, name: str) -> None:
+    async with greeter(name, registry, host="::1").running() as service:
+        assert (await only(registry, name)).address == f"[::1]:{service.port}"
+        assert (await output_of(registry, f"{service.id}:reach")).endswith("success")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -25,6 +25,7 @@ from muster.serve.health import HealthState
 from muster.serve.hooks import Hook, Hooks
 from muster.serve.life import live, prepared
 from muster.serve.lifecycle import Readiness
+from muster.serve.loop import loop_factory
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode, mode_of
 from muster.serve.settings import TLS, Limits, Timing
@@ -133,7 +134,8 @@ class Service:
 
         Blocks; for the main thread, with no event loop running. Raises as `running`.
         """
-        asyncio.run(until_signalled(self.running()))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(until_signalled(self.running()))
 
     async def serve(self) -> None:
         """Serve until cancelled, then drain; signals are the caller's. Raises as `running`."""
