@@ -81,7 +81,8 @@ class Child:
     def _last_words(self) -> str:
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 2000))
         text = self._errors.read().decode(errors="replace").strip()
-        return text or "it wrote nothing to standard error"
+        last = text.rpartition("\n")[2]
+        return last if last.startswith("error: ") else text or "it wrote nothing to standard error"
 
     def send(self, number: signal.Signals) -> None:
         if self.running:
