@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,27 @@ async def test_code_generated_by_an_older_grpcio() -> None:
         assert (await SayStub(channel).Hello(HelloRequest(name="b"))).message == "Hello, b!"
         with pytest.raises(grpc.aio.AioRpcError, match="the service's log says why"):
             await SayStub(channel).Hello(HelloRequest(name="raise"))
+    await server.stop(0)
+
+
+class Decorated:
+    """What some decorators leave in the place of a method."""
+
+    async def __call__(self, request: HelloRequest, context: Any) -> HelloReply:
+        return HelloReply(message="decorated")
+
+
+@pytest.mark.parametrize("method", [Decorated(), partial(Say.Hello, Say())], ids=["object", "partial"])
+async def test_methods_that_are_no_functions(method: Any) -> None:
+    servicer = Say()
+    servicer.Hello = method  # type: ignore[method-assign]
+    offered = Offered()
+    offered.add(add_SayServicer_to_server, servicer)
+    server = server_of(offered)
+    port = await server.listen("127.0.0.1", 0)
+    await server.serve()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert (await SayStub(channel).Hello(HelloRequest(name="b"))).message
     await server.stop(0)
 
 

@@ -9,66 +9,21 @@ decides by the shape of the function how to run it.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import grpc.aio
 
+from muster.grpc.plain_context import Aborted, PlainContext, PlainStreamContext
+from muster.grpc.slots import Slots, Verdict
 from muster.model.errors import Fault
 from muster.rpc.status import status_of
 
 log = logging.getLogger("muster.grpc")
-
-Verdict = tuple[grpc.StatusCode, str]
-
-
-class Slots:
-    """How many calls are under way, and how many may be. Threads that run plain handlers use it too."""
-
-    def __init__(self, limit: int | None) -> None:
-        self._limit = limit
-        self._taken = 0
-        self._emptied: Callable[[], object] | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def taken(self) -> int:
-        return self._taken
-
-    def take(self) -> bool:
-        """False where there is none left; then it must not be given back."""
-        with self._lock:
-            if self._limit is not None and self._taken >= self._limit:
-                return False
-            self._taken += 1
-            return True
-
-    def give_back(self) -> None:
-        with self._lock:
-            self._taken -= 1
-            if not self._taken and self._emptied:
-                self._emptied()
-
-    async def emptied(self) -> None:
-        """Returns once no call is under way. For one waiter."""
-        loop, event = asyncio.get_running_loop(), asyncio.Event()
-        with self._lock:
-            if not self._taken:
-                return
-            self._emptied = partial(loop.call_soon_threadsafe, event.set)
-        await event.wait()
-
-    @property
-    def full(self) -> Verdict:
-        """What to tell who found none."""
-        return grpc.StatusCode.RESOURCE_EXHAUSTED, f"the server is busy with {self._limit} calls and takes no more"
 
 
 def guard(handler: grpc.RpcMethodHandler, method: str, slots: Slots) -> grpc.RpcMethodHandler:
@@ -145,55 +100,9 @@ def _async_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> C
     return guarded
 
 
-class _Remembering:
-    """The context of a handler that is not async, which in grpcio cannot say what code it was given."""
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-        self._code: Any = None
-        self._details: str | None = None
-
-    def set_code(self, code: Any) -> None:
-        self._code = code
-        self._context.set_code(code)
-
-    def set_details(self, details: str) -> None:
-        self._details = details
-        self._context.set_details(details)
-
-    def code(self) -> Any:
-        return self._code
-
-    def details(self) -> str | None:
-        return self._details
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-
-class _Aborted(Exception):
-    """What `abort` raises in a plain stream."""
-
-
-class _StreamContext(_Remembering):
-    """That of a plain stream. grpcio's own `abort` sends the status at once, while the last message may still be on
-    its way: then the call fails inside of grpcio and the caller waits for ever. This one leaves the status to the end
-    of the stream, which comes after its messages."""
-
-    def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
-        self.set_code(code)
-        self.set_details(details)
-        if trailing_metadata:
-            self.set_trailing_metadata(trailing_metadata)
-        raise _Aborted(code, details)
-
-    def abort_with_status(self, status: Any) -> NoReturn:
-        self.abort(status.code, status.details, status.trailing_metadata)
-
-
 def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable[..., Any]:
     def guarded(request: Any, context: Any) -> Any:
-        context = _Remembering(context)
+        context = PlainContext(context)
         if not slots.take():
             context.abort(*slots.full)
         try:
@@ -210,13 +119,13 @@ def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable
 
 def _plain_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable[..., Any]:
     def guarded(request: Any, context: Any) -> Iterator[Any]:
-        context = _StreamContext(context)
+        context = PlainStreamContext(context)
         if not slots.take():
             _set(context, *slots.full)
             return
         try:
             yield from behaviour(request, context)
-        except _Aborted:
+        except Aborted:
             return
         except Exception as error:
             _set(context, *verdict(error, method, context.code(), context.details()))
@@ -233,12 +142,16 @@ def _set(context: Any, code: grpc.StatusCode, details: str) -> None:
 
 def _wrapper(handler: grpc.RpcMethodHandler, behaviour: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
     """The wrapper of the handler's own shape. A coroutine may also serve a stream, writing the replies itself."""
-    function = behaviour if inspect.isroutine(behaviour) else type(behaviour).__call__
-    if inspect.iscoroutinefunction(function):
+    if _is(inspect.iscoroutinefunction, behaviour):
         return _coroutine
-    if inspect.isasyncgenfunction(function):
+    if _is(inspect.isasyncgenfunction, behaviour):
         return _async_stream
     return _plain_stream if handler.response_streaming else _plain
+
+
+def _is(kind: Callable[[object], bool], behaviour: Callable[..., Any]) -> bool:
+    """Of an object that can be called, its class tells what kind of function it is."""
+    return kind(behaviour) or kind(type(behaviour).__call__)
 
 
 def _parts(handler: Any) -> tuple[Callable[..., Any], Callable[..., grpc.RpcMethodHandler]]:

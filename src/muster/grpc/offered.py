@@ -11,7 +11,8 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import Default
 
-from muster.grpc.guard import GuardedHandlers, Slots, guard
+from muster.grpc.guard import GuardedHandlers, guard
+from muster.grpc.slots import Slots
 from muster.model.endpoint import Endpoint
 from muster.model.errors import Rejected
 

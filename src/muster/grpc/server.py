@@ -13,13 +13,13 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 from muster.grpc.credentials import server_credentials
-from muster.grpc.guard import Slots
 from muster.grpc.health import SERVICE as HEALTH
 from muster.grpc.health import HealthServicer
 from muster.grpc.interceptors import intercepting
 from muster.grpc.listening import refuse_unusable
 from muster.grpc.offered import Offered
 from muster.grpc.reflection_server import add_reflection
+from muster.grpc.slots import Slots
 from muster.model.errors import BadConfiguration
 from muster.model.instance import join_host_port
 from muster.serve.health import HealthState
