@@ -56,6 +56,11 @@ def test_503_tells_when_to_come_back(error: MusterError, seconds: bytes | None) 
     assert dict(problem_of(error).headers).get(b"retry-after") == seconds
 
 
+def test_half_a_surrogate_pair_can_be_told() -> None:
+    response = problem_of(Fault("INVALID_ARGUMENT", "\ud800 ü")).response("/")
+    assert json.loads(response.body)["detail"] == "\\ud800 ü"
+
+
 def test_a_problem_as_rfc_9457_has_it() -> None:
     response = problem_of(Fault("NOT_FOUND", "no such order: ü")).response("/shop/till/sell")
     assert response.status == 404

@@ -41,7 +41,7 @@ class Problem:
             "type": "about:blank",
             "title": reason(self.status),
             "status": self.status,
-            "detail": self.detail,
+            "detail": _encodable(self.detail),
             "instance": path,
             "code": self.code,
         }
@@ -91,6 +91,11 @@ def problem_of(error: MusterError) -> Problem:
 def reason_of(code: str) -> str:
     """A text for an error that came without one."""
     return f"the service answered {code} and said no more"
+
+
+def _encodable(text: str) -> str:
+    """JSON may spell half of a surrogate pair, and a text that quotes it cannot be sent as it is."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _waiting(problem: Problem, seconds: float | None = None) -> Problem:
