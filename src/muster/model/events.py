@@ -31,6 +31,15 @@ class AnswerDoubted:
 
 
 @dataclass(frozen=True, slots=True)
+class EntrySetAside:
+    """An entry of a name in the registry cannot be used and is left out; told once for as long as it stays there."""
+
+    name: str
+    entry: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchFailed:
     """Asking the registry failed. `retry_in` and `age` in seconds; `age`: of what is served meanwhile, or None."""
 
@@ -118,6 +127,7 @@ class RegistrationChanged:
 Event = (
     SnapshotUpdated
     | AnswerDoubted
+    | EntrySetAside
     | WatchFailed
     | WatchRecovered
     | WatchEnded

@@ -23,16 +23,25 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """An entry in a registry's answer that cannot be used. `entry` is for people to find it by."""
+
+    entry: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the registry says: every registered instance, also the unhealthy ones, in a stable order.
 
     `doubtful`: what the registry dropped too suddenly to be believed at once (`watch.belief`). They may be called only
-    while they are connected and when the others cannot do.
+    while they are connected and when the others cannot do. `set_aside`: what it holds besides and makes no sense.
     """
 
     name: str
     instances: tuple[Instance, ...]
     doubtful: tuple[Instance, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +79,8 @@ def instances_of(snapshot: Snapshot) -> tuple[Instance, ...]:
 def doubtful_of(snapshot: Snapshot) -> tuple[Instance, ...]:
     """The doubtful instances in a snapshot."""
     return snapshot.doubtful if isinstance(snapshot, Known | Stale) else ()
+
+
+def set_aside_of(snapshot: Snapshot) -> tuple[SetAside, ...]:
+    """The entries that the registry's answer held and that cannot be used."""
+    return snapshot.set_aside if isinstance(snapshot, Known) else ()

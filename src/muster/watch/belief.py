@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from muster.model.instance import Instance
-from muster.model.snapshot import Answer, Known, instances_of
+from muster.model.snapshot import Answer, Known, instances_of, set_aside_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Belief:
     def snapshot(self) -> Answer:
         if not self.doubtful:
             return self.answer
-        return Known(self.answer.name, instances_of(self.answer), tuple(instance for instance, _ in self.doubtful))
+        doubtful = tuple(instance for instance, _ in self.doubtful)
+        return Known(self.answer.name, instances_of(self.answer), doubtful, set_aside_of(self.answer))
 
     @property
     def until(self) -> float | None:

@@ -13,8 +13,8 @@ from random import Random
 from typing import TypeVar
 
 from muster.model.errors import RegistryUnavailable
-from muster.model.events import AnswerDoubted, Observer, SnapshotUpdated, WatchFailed, WatchRecovered
-from muster.model.snapshot import Answer, Pending, Snapshot, Stale, doubtful_of, instances_of
+from muster.model.events import AnswerDoubted, EntrySetAside, Observer, SnapshotUpdated, WatchFailed, WatchRecovered
+from muster.model.snapshot import Answer, Pending, SetAside, Snapshot, Stale, doubtful_of, instances_of, set_aside_of
 from muster.registry.protocol import Discovery
 from muster.watch.backoff import Backoff
 from muster.watch.belief import Belief, Doubt, believe, expire
@@ -105,6 +105,7 @@ class _Record:
         self._confirmed = remembered.since if remembered else None
         self._failures = 0
         self._failing_since = 0.0
+        self._set_aside: tuple[SetAside, ...] = ()
         if remembered is not None:
             self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._remember)
 
@@ -114,6 +115,7 @@ class _Record:
         if self._failures:
             self._observe(WatchRecovered(answer.name, now - self._failing_since, self._failures))
             self._failures = 0
+        self._tell_of(answer.name, set_aside_of(answer))
         self._hold(believe(self._belief, answer, now, self._doubt))
 
     def failed(self, error: Exception, pause: float) -> None:
@@ -135,6 +137,13 @@ class _Record:
         """What an earlier run knew is better than nothing."""
         if self._remembered is not None and isinstance(self._latest.value, Pending):
             self._latest.set(self._remembered)
+
+    def _tell_of(self, name: str, set_aside: tuple[SetAside, ...]) -> None:
+        told = frozenset(self._set_aside)
+        self._set_aside = set_aside
+        for entry in set_aside:
+            if entry not in told:
+                self._observe(EntrySetAside(name, entry.entry, entry.why))
 
     def _hold(self, belief: Belief) -> None:
         fresh = {instance.id for instance, _ in belief.doubtful}

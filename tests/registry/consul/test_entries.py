@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from muster.model.check import CheckState, Health
 from muster.model.instance import Instance
-from muster.registry.consul.entries import UNDECODABLE, read_instances, read_names
+from muster.model.snapshot import SetAside
+from muster.registry.consul.entries import UNDECODABLE, InstanceReader, read_instances, read_names
 
 
 def entry(service: dict[str, Any] | None = None, checks: Any = None, node: str = "n1", **more: Any) -> dict[str, Any]:
@@ -178,7 +179,45 @@ def test_what_makes_no_sense_is_set_aside_and_the_rest_used(bad: Any, why: str) 
     reading = read_instances("web", json.dumps([bad, entry({"ID": "good"})]).encode())
     assert [each.id for each in reading.instances] == ["good"]
     assert len(reading.set_aside) == 1
-    assert why in reading.set_aside[0]
+    assert why in f"{reading.set_aside[0].entry}: {reading.set_aside[0].why}"
+
+
+def test_text_that_is_no_utf8_costs_only_its_entry() -> None:
+    bad = json.dumps(entry({"ID": "bad", "Tags": ["caf?"]})).encode().replace(b"caf?", b"caf\xe9")
+    plain = json.dumps({"Service": {"ID": "odd?", "Port": 80}}).encode().replace(b"?", b"\xff")
+    reading = read_instances("web", b"[%b,%b,%b]" % (bad, json.dumps(entry({"ID": "good"})).encode(), plain))
+    assert [each.id for each in reading.instances] == ["good"]
+    assert [each.entry for each in reading.set_aside] == ["'bad'", "'odd\ufffd'"]
+    assert "utf-8" in reading.set_aside[0].why
+
+
+def test_of_two_entries_with_one_id_the_first_is_used() -> None:
+    twice = [entry(), entry({"Port": 81}), entry({"ID": "other"})]
+    reading = read_instances("web", json.dumps(twice).encode())
+    assert [(each.id, each.port) for each in reading.instances] == [("other", 80), ("web-1", 80)]
+    assert reading.set_aside == (SetAside("'web-1' on node 'n1'", "an entry before it has the same id"),)
+
+
+def test_a_flood_of_useless_entries_is_counted_from_some_number_on() -> None:
+    bodies = [entry({"ID": f"web-{number}", "Port": 0 if number else 80}) for number in range(1500)]
+    reading = read_instances("web", json.dumps(bodies).encode())
+    assert [each.id for each in reading.instances] == ["web-0"]
+    assert len(reading.set_aside) == 1001
+    assert reading.set_aside[-1].entry == "499 more entries"
+
+
+def test_what_comes_again_is_not_read_again() -> None:
+    reader = InstanceReader("web")
+    entries = [entry({"ID": f"web-{number}"}) for number in range(5)]
+    first = reader.read(json.dumps(entries).encode())
+    assert reader.read(json.dumps(entries).encode()) is first
+    changed = [*entries[:2], entry({"ID": "web-2", "Port": 81}), *entries[3:]]
+    second = reader.read(json.dumps(changed).encode())
+    assert [each.port for each in second.instances] == [80, 80, 81, 80, 80]
+    assert [a is b for a, b in zip(first.instances, second.instances, strict=True)] == [True, True, False, True, True]
+    assert reader.read(b"[]").instances == ()
+    assert reader.read(json.dumps([entries[0], entries[0]]).encode()).set_aside
+    assert not reader.read(json.dumps([entries[0]]).encode()).set_aside
 
 
 def test_only_useless_entries_are_somebody_still() -> None:

@@ -17,13 +17,16 @@ import trustme
 
 from muster.model.check import CheckState, Health
 from muster.model.errors import BadConfiguration, Denied, MusterError, RegistryUnavailable, Rejected
+from muster.model.events import EntrySetAside, Event
 from muster.model.instance import Instance
 from muster.model.service import Registration
-from muster.model.snapshot import Absent, Answer, Known
+from muster.model.snapshot import Absent, Answer, Known, Pending, Snapshot
 from muster.registry.consul import from_url
 from muster.registry.consul.registry import Consul
 from muster.testing.scripted import HANG, REFUSE, Hang, Received, Scripted, Send, Step, answer, head
 from muster.testing.servers import free_ports
+from muster.watch.latest import Latest
+from muster.watch.watcher import follow
 
 pytestmark = pytest.mark.anyio
 
@@ -127,12 +130,32 @@ async def test_a_large_answer_is_read() -> None:
         assert len(found.instances) == 5000
 
 
-async def test_an_entry_that_cannot_be_used_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_entry_that_cannot_be_used_costs_only_itself() -> None:
     broken = [*WEB, {"Service": {"ID": "odd", "Port": "80"}}]
-    steps = [answer(json.dumps(broken), index=index) for index in (5, 6, 7)]
-    async with Scripted(steps) as server, consul(server) as registry, aclosing(registry.watch("web")) as answers:
-        assert [await anext(answers) for _ in range(3)] == [KNOWN] * 3
-    assert len([record for record in caplog.records if "left out" in record.getMessage()]) == 1
+    async with Scripted([answer(json.dumps(broken), index=5)]) as server, consul(server) as registry:
+        found = await first(registry)
+        assert isinstance(found, Known)
+        assert found.instances == KNOWN.instances
+        assert [each.entry for each in found.set_aside] == ["'odd'"]
+
+
+async def test_each_entry_set_aside_is_told_once_for_as_long_as_it_stays() -> None:
+    broken = [*WEB, {"Service": {"ID": "odd", "Port": "80"}}]
+    worse = [*broken, {"Service": {"ID": "odder", "Port": -1}}]
+    steps = [answer(json.dumps(body), index=5 + n) for n, body in enumerate((broken, broken, worse, WEB, broken))]
+    events: list[Event] = []
+    latest = Latest[Snapshot](Pending("web"))
+
+    async def follow_it(registry: Consul) -> None:
+        await follow(registry, latest, events.append)
+
+    async with Scripted([*steps, HANG]) as server, consul(server) as registry, asyncio.TaskGroup() as group:
+        following = group.create_task(follow_it(registry))
+        await server.until(lambda server: len(server.requests) == len(steps) + 1)
+        following.cancel()
+    told = [event for event in events if isinstance(event, EntrySetAside)]
+    assert [event.entry for event in told] == ["'odd'", "'odder' on node ''", "'odd'"]
+    assert told[0].why.startswith("Expected `int`")
 
 
 # Blocking queries

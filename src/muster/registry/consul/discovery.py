@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,9 +19,7 @@ from muster.registry.consul.answers import refusal
 from muster.registry.consul.blocking import Position, give_up_after, wait_seconds
 from muster.registry.consul.client import Request
 from muster.registry.consul.config import Config
-from muster.registry.consul.entries import UNDECODABLE, Reading, read_instances, read_names
-
-log = logging.getLogger("muster.registry.consul")
+from muster.registry.consul.entries import UNDECODABLE, InstanceReader, read_names
 
 A = TypeVar("A")
 
@@ -42,14 +39,12 @@ class ConsulDiscovery:
 
     async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
         path = f"/v1/health/service/{_segment(name)}"
-        query = _Query(path, rights.reading_rules(name), lambda body: read_instances(name, body))
-        told: frozenset[str] = frozenset()
+        query = _Query(path, rights.reading_rules(name), InstanceReader(name).read)
         async with aclosing(self._follow(query)) as readings:
             async for reading in readings:
-                told = _tell(name, reading, told)
                 if not reading.anybody:
                     await self._verify_absence(name)
-                yield Known(name, reading.instances) if reading.anybody else Absent(name)
+                yield Known(name, reading.instances, (), reading.set_aside) if reading.anybody else Absent(name)
 
     async def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         async with aclosing(self._follow(_Query(_NAMES, rights.every_service_rule(), read_names))) as answers:
@@ -135,11 +130,3 @@ def _segment(name: str) -> str:
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise Rejected(f"{name!r} cannot name a service")
     return quote(name, safe="")
-
-
-def _tell(name: str, reading: Reading, told: frozenset[str]) -> frozenset[str]:
-    """Log the entries that were set aside, each once for as long as it stays."""
-    for text in reading.set_aside:
-        if text not in told:
-            log.warning("an entry of service %r cannot be used and is left out: %s", name, text)
-    return frozenset(reading.set_aside)
