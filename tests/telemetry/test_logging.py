@@ -10,6 +10,7 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    EntrySetAside,
     Event,
     InstanceEjected,
     InstanceReturned,
@@ -52,6 +53,11 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             AnswerDoubted("a", 3, 1, 30.0),
             logging.WARNING,
             "a: the registry suddenly dropped 3 instances and has 1; those that stay connected are kept for 30 s",
+        ),
+        (
+            EntrySetAside("a", "'a-1' on node 'n1'", "port 0 is not a port"),
+            logging.WARNING,
+            "a: an entry in the registry cannot be used: 'a-1' on node 'n1': port 0 is not a port",
         ),
         (WatchEnded("a"), logging.DEBUG, "a: no longer watched"),
         (

@@ -11,6 +11,7 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    EntrySetAside,
     Event,
     InstanceEjected,
     InstanceReturned,
@@ -53,6 +54,7 @@ class Scrape:
     [
         (FAILED, "muster_watch_errors_total", {"service": "a", "error": "RegistryUnavailable"}),
         (AnswerDoubted("a", 3, 1, 30.0), "muster_answers_doubted_total", {"service": "a"}),
+        (EntrySetAside("a", "x", "no port"), "muster_entries_set_aside_total", {"service": "a"}),
         (InstanceEjected("a", "a-1", "lost"), "muster_ejections_total", {"service": "a"}),
         (InstanceReturned("a", "a-1", 0.1), "muster_returns_total", {"service": "a"}),
         (

@@ -11,6 +11,7 @@ from functools import singledispatch
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    EntrySetAside,
     Event,
     InstanceEjected,
     InstanceReturned,
@@ -85,6 +86,11 @@ def _(event: AnswerDoubted) -> Line:
         f"{event.name}: the registry suddenly dropped {event.dropped} instances and has {event.left}; "
         f"those that stay connected are kept for {event.grace:g} s"
     )
+
+
+@line.register
+def _(event: EntrySetAside) -> Line:
+    return logging.WARNING, f"{event.name}: an entry in the registry cannot be used: {event.entry}: {event.why}"
 
 
 @line.register

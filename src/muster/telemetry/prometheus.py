@@ -12,6 +12,7 @@ from muster.model.errors import BadConfiguration
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    EntrySetAside,
     Event,
     InstanceEjected,
     InstanceReturned,
@@ -36,6 +37,7 @@ Labels = tuple[str, ...]
 COUNTERS = {
     "muster_watch_errors": ("Failed questions to the registry.", ("service", "error")),
     "muster_answers_doubted": ("Answers of the registry that dropped too much to be believed at once.", ("service",)),
+    "muster_entries_set_aside": ("Entries of a service in the registry that cannot be used.", ("service",)),
     "muster_ejections": ("Instances that this process stopped choosing on evidence of its own.", ("service",)),
     "muster_returns": ("Instances that this process began to choose, or chooses again.", ("service",)),
     "muster_attempts_failed": (
@@ -91,6 +93,8 @@ class Metrics(Collector):
                 self._updated(event)
             case AnswerDoubted():
                 self._count("muster_answers_doubted", event.name)
+            case EntrySetAside():
+                self._count("muster_entries_set_aside", event.name)
             case WatchFailed():
                 self._failing[event.name] = True
                 self._count("muster_watch_errors", event.name, type(event.error).__name__)
