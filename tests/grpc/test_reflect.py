@@ -75,12 +75,14 @@ async def read(address: str, timeout: float = 5.0, **options: Any) -> Descriptio
 async def answering(*answers: Answer, version: str = "v1alpha") -> AsyncIterator[str]:
     """A server whose reflection answers each question with the next of `answers`, the last one over and over."""
 
+    left = list(answers)
+
     async def talk(requests: AsyncIterator[pb.ServerReflectionRequest], context: Any) -> AsyncIterator[Any]:
-        left = list(answers)
         async for request in requests:
             answer = left[0](request)
+            if len(left) > 1:
+                del left[0]
             yield await answer if isawaitable(answer) else answer
-            left = left[1:] or left
 
     handler = grpc.stream_stream_rpc_method_handler(
         talk,
@@ -119,9 +121,8 @@ async def test_reads_every_service_but_those_about_the_server_itself(pool: Descr
 
 
 async def test_the_greeter_example_as_generated_code_serves_it() -> None:
-    from grpc_reflection.v1alpha.reflection import enable_server_reflection
-
     import greeter_pb2_grpc
+    from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
     server = grpc.aio.server()
     greeter_pb2_grpc.add_SayServicer_to_server(greeter_pb2_grpc.SayServicer(), server)
@@ -148,7 +149,7 @@ async def test_imports_that_the_server_leaves_out_are_asked_for(pool: Descriptor
     async with answering(listed("notes.v1.Notes", "notes.v1.Other"), sparing) as address:
         schema = Schema(await read(address))
     assert schema.endpoints == ENDPOINTS
-    assert asked == ["notes.proto", "shared.proto", "notes.proto"]
+    assert asked == ["notes.proto", "shared.proto"]
 
 
 async def test_v1_is_asked_where_v1alpha_is_not_there() -> None:
@@ -230,7 +231,7 @@ async def test_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflect, "MAX_BYTES", 100)
     file = FileDescriptorProto(name="a" * 200).SerializeToString()
     async with answering(listed("a.B"), files(file)) as address:
-        with pytest.raises(Fault, match="more than 100 bytes") as caught:
+        with pytest.raises(Fault, match="describes more than 2000 files or 100 bytes") as caught:
             await read(address)
     assert caught.value.code == "RESOURCE_EXHAUSTED"
 
@@ -239,7 +240,7 @@ async def test_too_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflect, "MAX_FILES", 2)
     content = [FileDescriptorProto(name=name).SerializeToString() for name in "abc"]
     async with answering(listed("a.B"), files(*content)) as address:
-        with pytest.raises(Fault, match="more than 2 files"):
+        with pytest.raises(Fault, match="describes more than 2 files"):
             await read(address)
 
 

@@ -6,9 +6,8 @@ wire; grpcio's servers have v1alpha only, so that is asked first.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +45,16 @@ class Description:
 async def describe(channel: grpc.aio.Channel, *, timeout: float, metadata: Metadata = ()) -> Description:
     """Reads the whole description in at most `timeout` seconds. `channel` has to lead to one server only.
 
-    `metadata` goes with the request, for servers that want to know who asks. Raises Fault: UNIMPLEMENTED where there is
-    no reflection, RESOURCE_EXHAUSTED for a description over the limits, else the code that the call ended with.
+    `metadata` goes with the questions, for servers that want to know who asks. Raises Fault: UNIMPLEMENTED where there
+    is no reflection, RESOURCE_EXHAUSTED for a description over the limits, else the code that a question ended with.
     """
+    deadline = time.monotonic() + timeout
     for version in VERSIONS:
         try:
-            async with _conversation(channel, version, timeout, metadata) as conversation:
-                return await _read(conversation)
+            return await _read(_Questions(channel, version, deadline, metadata))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise _fault(error.code(), error.details()) from error
+                raise _fault(error) from error
     raise Fault(
         "UNIMPLEMENTED",
         "the server has no reflection, so its methods cannot be called by name: switch reflection on "
@@ -63,87 +62,96 @@ async def describe(channel: grpc.aio.Channel, *, timeout: float, metadata: Metad
     )
 
 
-class _Conversation:
-    """One stream of questions and answers, and how much was answered."""
+class _Questions:
+    """What is asked of one server.
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._bytes = 0
+    Every question is a stream of its own, opened as one with a single request. On a stream that is written to,
+    grpc.aio loses the server's status when that comes before the message is away: it says INTERNAL, "Internal error
+    from Core" (seen once in a hundred times with a server that has no reflection).
+    """
 
-    async def ask(self, question: ServerReflectionRequest) -> ServerReflectionResponse:
-        with suppress(asyncio.InvalidStateError):  # the server has ended the call: reading raises why
-            await self._call.write(question)
-        answer = await self._call.read()
+    def __init__(self, channel: grpc.aio.Channel, version: str, deadline: float, metadata: Metadata) -> None:
+        self._open: Callable[..., Any] = channel.unary_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=ServerReflectionRequest.SerializeToString,
+            response_deserializer=ServerReflectionResponse.FromString,
+        )
+        self._deadline = deadline
+        self._metadata = tuple(metadata) or None
+
+    async def services(self) -> list[str]:
+        """The full names of the services that the server lists."""
+        answer = await self._ask(ServerReflectionRequest(list_services="*"))
+        return sorted(service.name for service in answer.list_services_response.service)
+
+    async def defining(self, symbol: str) -> list[FileDescriptorProto]:
+        """The file that defines `symbol`, and perhaps what it imports; none if the server does not know it."""
+        return _files(await self._ask(ServerReflectionRequest(file_containing_symbol=symbol)))
+
+    async def named(self, file: str) -> list[FileDescriptorProto]:
+        """The file of that name, and perhaps what it imports; none if the server does not know it."""
+        return _files(await self._ask(ServerReflectionRequest(file_by_filename=file)))
+
+    async def _ask(self, question: ServerReflectionRequest) -> ServerReflectionResponse:
+        stream = self._open(question, timeout=max(0.0, self._deadline - time.monotonic()), metadata=self._metadata)
+        try:
+            answer = await stream.read()
+        finally:
+            stream.cancel()
         if not isinstance(answer, ServerReflectionResponse):  # grpc.aio.EOF
             raise Fault("INTERNAL", "the server ended reflection before it had answered")
-        self._bytes += answer.ByteSize()
-        if self._bytes > MAX_BYTES:
-            raise Fault("RESOURCE_EXHAUSTED", f"the server's reflection answers with more than {MAX_BYTES} bytes")
         return answer
 
 
-@asynccontextmanager
-async def _conversation(
-    channel: grpc.aio.Channel, version: str, timeout: float, metadata: Metadata
-) -> AsyncIterator[_Conversation]:
-    multicallable = channel.stream_stream(
-        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
-        request_serializer=ServerReflectionRequest.SerializeToString,
-        response_deserializer=ServerReflectionResponse.FromString,
-    )
-    call = multicallable(timeout=timeout, metadata=tuple(metadata) or None)
-    try:
-        yield _Conversation(call)
-    finally:
-        call.cancel()
+class _Files(dict[str, FileDescriptorProto]):
+    """Files by name, within the limits."""
+
+    bytes = 0
+
+    def add(self, found: Iterable[FileDescriptorProto]) -> list[FileDescriptorProto]:
+        """Adds those that are new, and returns them."""
+        new = {file.name: file for file in found if file.name not in self}
+        self.update(new)
+        self.bytes += sum(file.ByteSize() for file in new.values())
+        if len(self) > MAX_FILES or self.bytes > MAX_BYTES:
+            limits = f"{MAX_FILES} files or {MAX_BYTES} bytes"
+            raise Fault("RESOURCE_EXHAUSTED", f"the server's reflection describes more than {limits}")
+        return list(new.values())
+
+    def define(self, service: str) -> bool:
+        """Whether one of the files defines this service."""
+        package, _, name = service.rpartition(".")
+        return any(file.package == package and name in {each.name for each in file.service} for file in self.values())
 
 
-async def _read(conversation: _Conversation) -> Description:
-    answer = await conversation.ask(ServerReflectionRequest(list_services="*"))
-    listed = [service.name for service in answer.list_services_response.service]
-    services: list[str] = []
-    files: dict[str, FileDescriptorProto] = {}
-    for name in sorted(listed):
-        if name.startswith(HIDDEN):
-            continue
-        found = await _files(conversation, ServerReflectionRequest(file_containing_symbol=name))
-        if found:
-            services.append(name)
-            await _complete(conversation, files, found)
-    return Description(tuple(services), files)
+async def _read(questions: _Questions) -> Description:
+    files = _Files()
+    services = [name for name in await questions.services() if not name.startswith(HIDDEN)]
+    for name in services:
+        if not files.define(name):
+            await _complete(questions, files, await questions.defining(name))
+    return Description(tuple(filter(files.define, services)), files)
 
 
-async def _complete(
-    conversation: _Conversation, files: dict[str, FileDescriptorProto], found: list[FileDescriptorProto]
-) -> None:
+async def _complete(questions: _Questions, files: _Files, found: list[FileDescriptorProto]) -> None:
     """Adds what was found and all that it imports. Servers may leave imports out, or send files again."""
-    unread = _add(files, found)
+    unread = files.add(found)
     while unread:
         for name in unread.pop().dependency:
             if name in files or is_well_known(name):
                 continue
-            found = await _files(conversation, ServerReflectionRequest(file_by_filename=name))
+            found = await questions.named(name)
             if not found:
                 raise Fault("INTERNAL", f"the server's reflection does not know {name!r}, which its own files import")
-            unread += _add(files, found)
+            unread += files.add(found)
 
 
-def _add(files: dict[str, FileDescriptorProto], found: list[FileDescriptorProto]) -> list[FileDescriptorProto]:
-    """Adds those that are new, and returns them."""
-    new = {file.name: file for file in found if file.name not in files}
-    files.update(new)
-    if len(files) > MAX_FILES:
-        raise Fault("RESOURCE_EXHAUSTED", f"the server's reflection has more than {MAX_FILES} files")
-    return list(new.values())
-
-
-async def _files(conversation: _Conversation, question: ServerReflectionRequest) -> list[FileDescriptorProto]:
-    answer = await conversation.ask(question)
+def _files(answer: ServerReflectionResponse) -> list[FileDescriptorProto]:
     try:
         return [FileDescriptorProto.FromString(file) for file in answer.file_descriptor_response.file_descriptor_proto]
     except DecodeError as error:
         raise Fault("INTERNAL", f"the server's reflection answers with what is no file descriptor: {error}") from error
 
 
-def _fault(code: grpc.StatusCode, details: str | None) -> Fault:
-    return Fault(code.name, f"while asking the server for its methods: {details or 'no details'}")
+def _fault(error: grpc.aio.AioRpcError) -> Fault:
+    return Fault(error.code().name, f"while asking the server for its methods: {error.details() or 'no details'}")
