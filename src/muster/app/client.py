@@ -8,17 +8,21 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
+from muster.call.attempt import Retrier
+from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.pool import Pool
 from muster.grpc.calls import Calls
 from muster.grpc.link import Link
 from muster.grpc.transport import Dialing, GrpcTransport
+from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.errors import BadConfiguration, RegistryUnavailable
 from muster.model.events import Observer
 from muster.model.snapshot import Answer, Pending, Snapshot
@@ -28,6 +32,10 @@ from muster.telemetry.logging import EventLog
 from muster.watch.disk import Disk
 from muster.watch.hub import Hub
 from muster.watch.overrides import Overrides
+
+if TYPE_CHECKING:
+    from muster.http.client.session import Session
+    from muster.http.client.transport import HTTPTransport
 
 A = TypeVar("A")
 
@@ -46,7 +54,8 @@ class Client:
     `timeout`: seconds for a unary call that names none; None: for ever.
     `idempotent`: methods that may be processed twice, so that they are retried also after a failure in which they may
     have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
-    `retry`: how often and when. `dialing`: credentials, options and interceptors of the connections to instances.
+    `retry`: how often and when. `dialing`: credentials, options and interceptors of the connections to instances;
+    `http`: TLS and limits of those that `client.http` makes.
     `cache_dir`: a folder for what was last known, for a start while the registry is away.
     `observe` hears of snapshots, failures and instances left out; without it, log lines tell.
     """
@@ -59,6 +68,7 @@ class Client:
         idempotent: Iterable[str] = (),
         retry: RetryPolicy = RETRIES,
         dialing: Dialing | None = None,
+        http: HTTPDialing | None = None,
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -73,6 +83,10 @@ class Client:
             policy=retry,
             dialing=dialing or Dialing(),
         )
+        self._timeout = timeout
+        self._retry = retry
+        self._dialing = http or HTTPDialing()
+        self._http: HTTPTransport | None = None
         self._stack = AsyncExitStack()
         self._parts: _Parts | None = None
 
@@ -87,7 +101,7 @@ class Client:
             hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
             transport = self._transport(hub, retries=partial(_retries, overrides))
             await stack.enter_async_context(transport)
-            self._parts = _Parts(discovery, hub, transport, Calls(transport))
+            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport))
             self._stack = stack.pop_all()
         return self
 
@@ -95,7 +109,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cancels the calls under way, closes every connection and ends every watch."""
-        self._parts = None
+        self._parts = self._http = None
         await self._stack.__aexit__(kind, error, trace)
 
     def channel(self, name: str) -> grpc.aio.Channel:
@@ -134,6 +148,17 @@ class Client:
         """What `call` is made of: calls whose method and payload depend on what the service offers."""
         return self._open.calls
 
+    @property
+    def http(self) -> Session:
+        """aiohttp's session interface, with a service's name where a host would be: `client.http.get("http://NAME/")`.
+
+        The same pools, retries and budget rules as for gRPC; see `muster.http.client.session.Session`.
+        """
+        if self._http is None:
+            self._http = self._new_http(self._open)
+            self._stack.push_async_callback(self._http.close)
+        return self._http.session
+
     async def watch(self, name: str) -> AsyncGenerator[Snapshot, None]:
         """What is known of `name`, now and whenever it changes; a slow reader gets the newest. Never ends by itself.
 
@@ -162,6 +187,19 @@ class Client:
             raise RuntimeError("the client is not open: use 'async with muster.Client() as client'")
         return self._parts
 
+    def _new_http(self, parts: _Parts) -> HTTPTransport:
+        from muster.http.client.transport import HTTPTransport  # aiohttp is not loaded for who calls by gRPC alone
+
+        return HTTPTransport(
+            parts.hub,
+            parts.transport.spawn,
+            Retrier(self._retry, RetryBudget(), Random()),
+            timeout=self._timeout,
+            dialing=self._dialing,
+            observe=self._observe,
+            retries=partial(_retries, parts.overrides),
+        )
+
     async def _opened(self, stack: AsyncExitStack) -> Discovery:
         """The registry to read from; one that is opened here is closed with the client."""
         registry = self._registry
@@ -183,6 +221,7 @@ class _Parts:
 
     discovery: Discovery
     hub: Hub
+    overrides: Overrides
     transport: GrpcTransport
     calls: Calls
 

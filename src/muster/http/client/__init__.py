@@ -1,0 +1,14 @@
+"""HTTP clients: a service's name where a host would be, on aiohttp's session.
+
+session.py     Session: aiohttp's interface, `client.http`
+call.py        one request over its attempts, as a middleware of that session
+ending.py      how an attempt ended, from a response or an error
+naming.py      which service a URL means
+errors.py      nobody to call, in aiohttp's terms
+services.py    the pool of each service, opened when it is first called
+routing.py     the session's connector: takes each attempt to the instance that was chosen for it
+connector.py   connections to one instance, each verified before it carries a request
+identity.py    how an instance proves that it is no stranger on its port
+link.py        the connections to one instance, and how many are using them
+connection.py  keeping a link to an instance, and starting over when it is broken
+"""

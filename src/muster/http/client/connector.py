@@ -1,0 +1,140 @@
+"""Connections to one instance. Those to an instance that can prove who it is are verified before their first request.
+
+A connection leads to the same process for as long as it lasts, so once is enough; and since no connection carries a
+request before it is verified, a stranger that has taken a dead instance's port gets none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp import hdrs
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from muster.http.client.dialing import Dialing
+from muster.http.client.errors import Stranger
+from muster.http.client.identity import HEADER, Verdict, health_path, judge, why_not
+from muster.model.instance import Instance
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+FIRST_ANSWER = 5.0
+"""Seconds that an instance has to prove who it is."""
+
+
+def connector_to(instance: Instance, dialing: Dialing) -> InstanceConnector:
+    """The connector for an instance, which verifies connections where the instance can prove who it is."""
+    path = health_path(instance)
+    return InstanceConnector(instance, dialing) if path is None else VerifyingConnector(instance, dialing, path)
+
+
+class InstanceConnector(aiohttp.TCPConnector):
+    """aiohttp's connection pool for one instance: whatever host a URL names, it connects to this instance."""
+
+    def __init__(self, instance: Instance, dialing: Dialing) -> None:
+        super().__init__(
+            resolver=_Pinned(instance),
+            use_dns_cache=False,
+            ssl=dialing.tls or True,
+            limit=dialing.connections,
+            keepalive_timeout=dialing.keepalive,
+        )
+
+
+class VerifyingConnector(InstanceConnector):
+    """As InstanceConnector, and every connection has shown that `path` of this instance is at its other end."""
+
+    def __init__(self, instance: Instance, dialing: Dialing, path: str) -> None:
+        super().__init__(instance, dialing)
+        self._instance = instance
+        self._path = path
+        self._verified: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """A connection for `req`. Raises ClientConnectorError or TimeoutError where there is none, Stranger where
+        somebody else answers: in each case nothing of `req` was sent."""
+        closing = False
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            # A server that closes every connection after one answer has just proved itself on the one before.
+            if closing or connection.protocol in self._verified:
+                return connection
+            closing = not await self._verify(connection, req)
+
+    async def _verify(self, connection: Connection, req: aiohttp.ClientRequest) -> bool:
+        """Ask who answers, and return the connection to the pool; False if it cannot be used again."""
+        protocol = connection.protocol
+        assert protocol is not None, "it has just been connected"
+        try:
+            async with asyncio.timeout(FIRST_ANSWER):
+                verdict = await self._ask(connection, protocol, req)
+        except (aiohttp.ClientError, OSError) as error:
+            why = str(error) or f"no answer within {FIRST_ANSWER:g} s"
+            raise Stranger(req.connection_key, f"{self._instance.address} did not say who it is: {why}") from error
+        finally:
+            connection.close()  # without effect once the answer has been read
+        if verdict is not Verdict.SERVING:
+            raise Stranger(req.connection_key, why_not(self._instance, verdict))
+        if protocol.should_close or not protocol.is_connected():
+            return False
+        self._verified.add(protocol)
+        return True
+
+    async def _ask(self, connection: Connection, protocol: ResponseHandler, req: aiohttp.ClientRequest) -> Verdict:
+        question = aiohttp.ClientRequest(
+            hdrs.METH_GET,
+            req.url.origin().with_path(self._path),
+            headers={hdrs.HOST: req.headers[hdrs.HOST]},
+            loop=self._loop,
+            session=req.session,
+            ssl=req.ssl,
+            server_hostname=req.server_hostname,
+        )
+        protocol.set_response_params()
+        answer = await question.send(connection)
+        try:
+            await answer.start(connection)
+            verdict = judge(self._instance.id, answer.status, answer.headers.get(HEADER))
+            if verdict is Verdict.SERVING:
+                await answer.read()
+            return verdict
+        finally:
+            answer.close()
+
+
+class _Pinned(AbstractResolver):
+    """Finds the instance under any name. Only an instance that is registered by a host's name is looked up."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._host, self._port = instance.host, instance.port
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        try:
+            version = ip_address(self._host).version
+        except ValueError:
+            return await aiohttp.ThreadedResolver().resolve(self._host, self._port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._host,
+                port=self._port,
+                family=socket.AF_INET6 if version == 6 else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,61 @@
+"""How an attempt over HTTP ended, as an Outcome. Pure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from aiohttp import hdrs
+
+from muster.model.outcome import Outcome
+from muster.rpc.status import code_from_http
+
+TRY_AGAIN = frozenset({502, 503, 504})
+"""What servers and proxies answer that could not do it now; another instance may (RFC 9110, sections 15.6.3 to 5)."""
+
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""aiohttp raises these before a connection stands, so that nothing of the request was sent."""
+
+CUT_OFF = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError)
+"""The connection ended before the answer did."""
+
+
+def of_status(status: int, headers: Mapping[str, str], seconds: float) -> Outcome:
+    """The outcome of an attempt that was answered with `status`."""
+    if status < 400:
+        return Outcome("OK", seconds=seconds)
+    if status in TRY_AGAIN:
+        return Outcome("UNAVAILABLE", seconds=seconds, pushback=retry_after(headers, time.time()))
+    return Outcome(code_from_http(status), seconds=seconds)
+
+
+def of_error(error: BaseException, seconds: float) -> Outcome:
+    """The outcome of an attempt that ended with `error`."""
+    match error:
+        case _ if isinstance(error, NEVER_SENT):
+            return Outcome("UNAVAILABLE", unprocessed=True, seconds=seconds)
+        case TimeoutError():
+            return Outcome("DEADLINE_EXCEEDED", seconds=seconds)
+        case _ if isinstance(error, CUT_OFF):
+            return Outcome("UNAVAILABLE", seconds=seconds)
+        case asyncio.CancelledError():
+            return Outcome("CANCELLED", seconds=seconds)
+        case aiohttp.ClientResponseError() | aiohttp.http.HttpProcessingError():
+            return Outcome("INTERNAL", seconds=seconds)
+        case _:
+            return Outcome("UNKNOWN", seconds=seconds)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait, from `now` in seconds since the epoch; None if it asks for nothing that
+    can be understood (RFC 9110, section 10.2.3)."""
+    text = headers.get(hdrs.RETRY_AFTER, "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None

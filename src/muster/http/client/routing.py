@@ -1,0 +1,27 @@
+"""Where the session's attempts go: to the instance that was chosen for each."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from muster.http.client.link import Link
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+chosen: ContextVar[Link] = ContextVar("chosen")
+"""The link for the attempt that the current task sends next. aiohttp has no other way from a middleware, which
+chooses, to the connector, which connects."""
+
+
+class Router(aiohttp.BaseConnector):
+    """The connector of the session. Has no connections of its own, and asks nobody for the address of a host."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        return await chosen.get().connector.connect(req, traces, timeout)

@@ -1,0 +1,122 @@
+"""aiohttp's session interface, with the name of a service where a host would be."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from muster.call.deadline import deadline_of
+from muster.http.client.attempt import Send
+from muster.http.client.call import Call
+from muster.http.client.dialing import Dialing
+from muster.http.client.retrying import Calling
+from muster.http.client.routing import Router
+
+if TYPE_CHECKING:
+    from aiohttp.client import _BaseRequestContextManager, _RequestContextManager
+
+    Answer = _RequestContextManager
+    Socket = _BaseRequestContextManager[aiohttp.ClientWebSocketResponse[bool]]
+
+
+class Session:
+    """What `aiohttp.ClientSession` is, for services: `http://NAME/path` goes to one of the instances of NAME.
+
+        async with client.http.get("http://greeter/say/hello", params={"name": "x"}) as answer:
+            reply = await answer.json()
+
+    Parameters and answers are aiohttp's own (https://docs.aiohttp.org/en/stable/client_reference.html), but for these:
+
+    - `timeout`: without it, the head of the answer must be there within the client's timeout, over all attempts, and
+      the body has no end but a silence. With it, aiohttp's rules hold, over all attempts;
+    - `idempotent=True` declares that a request may be processed twice; so does a header `Idempotency-Key`;
+    - redirects are followed by name, like any request; one to an address raises aiohttp.InvalidURL;
+    - cookies are not kept, since a client is shared by everything that a program does;
+    - there is no proxy between a client and the instances that it calls: ValueError.
+
+    Nobody to call raises an error that is both NoInstances and aiohttp.ClientConnectorError. Made by a client, and
+    closed with it.
+    """
+
+    def __init__(self, calling: Calling, timeout: float | None, dialing: Dialing) -> None:
+        self._calling = calling
+        self._timeout = timeout
+        self._server_name = dialing.server_name
+        self._connect = dialing.connect
+        self._session = aiohttp.ClientSession(
+            connector=Router(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=dialing.connect),
+            middlewares=(self._unasked,),
+        )
+        # aiohttp would send PUT and DELETE a second time by itself, and GET as often again as we did.
+        self._session._retry_connection = False
+
+    @property
+    def closed(self) -> bool:
+        return self._session.closed
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def request(self, method: str, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
+        """Send a request; awaited, or entered with `async with`, it gives an aiohttp.ClientResponse."""
+        if options.get("proxy") is not None:
+            raise ValueError("instances are called directly: proxy= cannot be used")
+        timeout = self._timeout
+        if "timeout" in options:
+            options["timeout"] = given = self._with_limits(options["timeout"])
+            timeout = given.total
+        call = self._begin(timeout, idempotent=idempotent)
+        options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
+        if self._server_name is not None:
+            options.setdefault("server_hostname", self._server_name)
+        return self._session.request(method, url, **options)
+
+    def get(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("GET", url, **options)
+
+    def head(self, url: str | URL, **options: Any) -> Answer:
+        """Follows no redirects unless asked to, as in aiohttp."""
+        return self.request("HEAD", url, **{"allow_redirects": False, **options})
+
+    def options(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("OPTIONS", url, **options)
+
+    def post(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("POST", url, **options)
+
+    def put(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str | URL, **options: Any) -> Answer:
+        return self.request("DELETE", url, **options)
+
+    def ws_connect(self, url: str | URL, **options: Any) -> Socket:
+        """Open a websocket (`http://`, `ws://` and their secure forms). It stays with the instance that took it."""
+        if options.get("proxy") is not None:
+            raise ValueError("instances are called directly: proxy= cannot be used")
+        if self._server_name is not None:
+            options.setdefault("server_hostname", self._server_name)
+        return self._session.ws_connect(url, **options)
+
+    async def _unasked(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
+        """For the handshakes of websockets, which aiohttp sends by itself."""
+        return await self._begin(self._timeout, idempotent=False)(request, send)
+
+    def _begin(self, timeout: float | None, *, idempotent: bool) -> Call:
+        now = time.monotonic()
+        self._calling.retrier.budget.deposit(now)
+        return Call(self._calling, deadline_of(timeout, now), idempotent=idempotent)
+
+    def _with_limits(self, timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
+        """As aiohttp takes it; a number alone leaves the limits on connecting and on silence in force."""
+        if isinstance(timeout, aiohttp.ClientTimeout):
+            return timeout
+        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect)
