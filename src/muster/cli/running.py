@@ -20,6 +20,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def run_with_children(main: Coroutine[Any, Any, T]) -> T:
+    """The same for a `main` that starts processes while it uses gRPC: on Python's own event loop.
+
+    That starts them by vfork, of which gRPC hears nothing; uvloop forks, and gRPC then warns that it could not prepare.
+    """
+    return asyncio.run(main)
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         from uvloop import new_event_loop

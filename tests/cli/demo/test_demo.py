@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from muster.cli.demo.command import stays
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Command, Staying
 
@@ -61,13 +63,18 @@ def under_load(demo: Staying) -> None:
     demo.said("calls go out")
 
 
-def test_once(muster: Command, mark: str) -> None:
-    done = muster("demo", "--once")
-    assert done.status == 0, done.out + done.err
-    for text in ("client, gRPC", "gateway, HTTP", "SIGTERM", "SIGKILL", "ok     failed calls: 0 of"):
-        assert text in done.out
-    assert "WRONG" not in done.out
-    assert "left behind: nothing" in done.err
+@pytest.mark.parametrize(
+    ("told_to_end", "keyboard", "screen", "stay"),
+    [
+        (False, True, True, True),
+        (True, True, True, False),
+        (False, False, True, False),
+        (False, True, False, False),
+        (False, False, False, False),
+    ],
+)
+def test_it_stays_only_where_somebody_is_there(told_to_end: bool, keyboard: bool, screen: bool, stay: bool) -> None:
+    assert stays(told_to_end, keyboard, screen) is stay
 
 
 def test_on_a_real_consul(muster: Command, mark: str, consul_server: str) -> None:
@@ -126,4 +133,13 @@ def test_on_a_terminal_it_stays_until_ctrl_c(muster: Command, mark: str) -> None
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
-    assert b"left behind: nothing" in shown
+    for text in (
+        b"client, gRPC",
+        b"gateway, HTTP",
+        b"SIGTERM",
+        b"SIGKILL",
+        b"failed calls: 0 of",
+        b"left behind: nothing",
+    ):
+        assert text in shown
+    assert b"WRONG" not in shown

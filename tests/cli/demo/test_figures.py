@@ -49,7 +49,7 @@ def test_no_calls_at_all_is_wrong() -> None:
 def test_an_instance_that_never_answered_is_wrong() -> None:
     figures = figure(answered("g-1", "g-2", "g-3"), LIVES, {"g-2": 6.0})
     assert wrong(figures) == ["calls answered by greeter 1: 0"]
-    assert figures.lives[-1].first_answer is None
+    assert figures.lives[-1].back_after is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import typer
 
 from muster.cli.options import AsJSON, RegistryURL
 from muster.cli.output import note, print_json
-from muster.cli.running import run, until_done_or_signalled
+from muster.cli.running import run_with_children, until_done_or_signalled
 
 if TYPE_CHECKING:
     from muster.cli.demo.system import System
@@ -30,8 +30,13 @@ def demo(
 
     Example: **muster demo**
     """
-    stay = not (once or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    raise typer.Exit(run(until_done_or_signalled(_demo(registry, stay, as_json))))
+    stay = stays(once or as_json, sys.stdin.isatty(), sys.stdout.isatty())
+    raise typer.Exit(run_with_children(until_done_or_signalled(_demo(registry, stay, as_json))))
+
+
+def stays(told_to_end: bool, keyboard: bool, screen: bool) -> bool:
+    """Whether to wait for Ctrl-C: only where somebody is there to read the numbers and to press it."""
+    return keyboard and screen and not told_to_end
 
 
 async def _demo(registry: str | None, stay: bool, as_json: bool) -> int:

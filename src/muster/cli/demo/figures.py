@@ -42,8 +42,8 @@ class Verdict:
 class LifeFigures:
     life: Life
     answered: int
-    first_answer: float | None
-    """Seconds from its start; None if it never answered."""
+    back_after: float | None
+    """For one that was started again: seconds from its start to its first answer, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _by_door(calls: Sequence[Call]) -> dict[str, tuple[int, int]]:
 
 def _life(life: Life, calls: Sequence[Call]) -> LifeFigures:
     answers = [call.ended for call in calls if call.instance_id == life.instance_id]
-    return LifeFigures(life, len(answers), min(answers) - life.started if answers else None)
+    return LifeFigures(life, len(answers), min(answers) - life.started if life.again and answers else None)
 
 
 def _failures(calls: Sequence[Call]) -> Verdict:
@@ -106,14 +106,15 @@ def _notice(life: Life, let_go: float | None) -> Verdict:
 
 
 def _returned(lived: Sequence[LifeFigures]) -> list[Verdict]:
+    """One that never answered is told by `_unheard`."""
     return [
         Verdict(
             f"greeter {lived_one.life.greeter}, started again, gave its first answer after",
-            duration(lived_one.first_answer),
-            lived_one.first_answer <= RETURN_LIMIT,
+            duration(lived_one.back_after),
+            lived_one.back_after <= RETURN_LIMIT,
         )
         for lived_one in lived
-        if lived_one.life.again and lived_one.first_answer is not None
+        if lived_one.back_after is not None
     ]
 
 

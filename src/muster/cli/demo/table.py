@@ -27,10 +27,10 @@ def _doors(figures: Figures) -> Table:
 
 
 def _lives(figures: Figures) -> Table:
-    table = _table("instance", "answered", "first answer", "ended by")
+    table = _table("instance", "answered", "ended by", "back after")
     for lived in figures.lives:
-        first = "never" if lived.first_answer is None else f"{duration(lived.first_answer)} after start"
-        table.add_row(_name(lived), f"{lived.answered:,}", first, lived.life.end or "-")
+        back = "-" if lived.back_after is None else duration(lived.back_after)
+        table.add_row(_name(lived), f"{lived.answered:,}", lived.life.end or "-", back)
     return table
 
 
@@ -66,7 +66,7 @@ def figures_data(figures: Figures) -> dict[str, Any]:
                 "again": lived.life.again,
                 "ended_by": lived.life.end,
                 "answered": lived.answered,
-                "first_answer_seconds": lived.first_answer,
+                "back_after_seconds": lived.back_after,
             }
             for lived in figures.lives
         ],
