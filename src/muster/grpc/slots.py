@@ -56,4 +56,5 @@ class Slots:
     @property
     def full(self) -> Verdict:
         """What to tell who found none."""
-        return grpc.StatusCode.RESOURCE_EXHAUSTED, f"the server is busy with {self._limit} calls and takes no more"
+        calls = "call" if self._limit == 1 else "calls"
+        return grpc.StatusCode.RESOURCE_EXHAUSTED, f"the server takes no more than {self._limit} {calls} at once"
