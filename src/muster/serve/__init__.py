@@ -11,6 +11,6 @@ hooks.py          what the author of a service runs at start and stop
 life.py           the whole sequence, in order
 signals.py        SIGTERM and its like
 within.py         asyncio.timeout, for a stop
-loop.py           uvloop where it is
+loop.py           the event loop to run on
 mode.py           who registers the service
 """
