@@ -40,6 +40,12 @@ def test_a_text_alone_is_refused() -> None:
         Idempotent("/greeter.Say/Hello")
 
 
+@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"resends": -1}, {"initial": -1}, {"factor": 0.5}, {"maximum": -1}])
+def test_policies_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(BadConfiguration, match="at least 1"):
+        RetryPolicy(**wrong)  # type: ignore[arg-type]
+
+
 def test_pauses_grow_to_their_maximum_with_full_jitter() -> None:
     policy = RetryPolicy(initial=0.1, factor=2.0, maximum=0.5)
     rng = Random(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from muster.balance.nodes import Node, Readiness
@@ -20,10 +20,9 @@ def is_fit(instance: Instance, protocol: str) -> bool:
     return instance.health.callable and instance.speaks(protocol)
 
 
-def eligible(nodes: Iterable[Node[L]]) -> tuple[Node[L], ...]:
+def eligible(nodes: Iterable[Node[L]]) -> Iterator[Node[L]]:
     """The nodes that may be called now, in their order."""
-    ready = Readiness.READY
-    return tuple(node for node in nodes if node.fit and node.readiness is ready)
+    return (node for node in nodes if node.fit and node.readiness is Readiness.READY)
 
 
 def undecided(nodes: Iterable[Node[L]]) -> bool:

@@ -29,6 +29,11 @@ class RetryPolicy:
     factor: float = 2.0
     maximum: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        if self.attempts < 1 or self.resends < 0 or self.initial < 0 or self.factor < 1 or self.maximum < 0:
+            raise BadConfiguration(f"{self}: attempts and factor are at least 1, and nothing is negative")
+
     def pause(self, retry: int, rng: Random) -> float:
         """Seconds before the `retry`-th retry, counted from 1."""
         return rng.uniform(0, min(self.maximum, self.initial * self.factor ** min(retry - 1, 64)))

@@ -107,7 +107,7 @@ class Pool(Generic[LinkT]):
     @property
     def ready(self) -> bool:
         """Whether `choose` would find somebody now."""
-        return bool(eligible(self._nodes))
+        return any(True for _ in eligible(self._nodes))
 
     @property
     def undecided(self) -> bool:
@@ -186,7 +186,7 @@ class Pool(Generic[LinkT]):
                 future.set_result(None)
 
     def _refresh(self) -> None:
-        self._picker.update(eligible(self._nodes))
+        self._picker.update(tuple(eligible(self._nodes)))
         self._outdated = False
 
     def _nobody(self) -> MusterError:

@@ -251,7 +251,15 @@ class Attempting:
         self._done()
         self._wake()
         for callback in self._callbacks:
+            self._call_back(callback)
+
+    def _call_back(self, callback: Callable[[Any], None]) -> None:
+        """As asyncio does with callbacks: one that raises harms nobody but itself, and is told of."""
+        try:
             callback(self)
+        except Exception as error:
+            told = {"message": f"a done callback of {self._method.path} raised", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, ()

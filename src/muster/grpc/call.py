@@ -46,7 +46,7 @@ class Call(Attempting):
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         if self._over:
-            callback(self)
+            self._call_back(callback)
         else:
             self._callbacks = (*self._callbacks, callback)
 

@@ -80,7 +80,11 @@ class Connection:
         """The life of one link. Returns why it ended."""
         self._ready = False
         why = ""
-        link = self._dial()
+        try:
+            link = self._dial()
+        except Exception as error:
+            # A host that is no host, or options that grpc refuses: a reason to give, none to end the client.
+            return f"cannot open a channel to {self._instance.address}: {error!r}"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_connection(link))

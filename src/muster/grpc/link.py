@@ -36,7 +36,7 @@ class Link:
         gRPC's own threads notice that a connection is lost while the event loop is busy; a call sent then would make
         the channel connect anew.
         """
-        return self.channel.get_state() is grpc.ChannelConnectivity.READY
+        return not self.closed and self.channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def lost(self) -> None:
         """Returns when the connection does not stand."""

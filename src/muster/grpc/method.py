@@ -63,19 +63,22 @@ class Method:
 
     def choose(self, tried: Collection[Node[Link]] = ()) -> Node[Link]:
         """As Pool.choose, and the node is connected at this very moment."""
-        while True:
-            node = self._pool.choose(tried)
-            if node.link is not None and node.link.connected:
-                return node
-            self._pool.suspect(node, "the connection was lost")
+        while not self._is_connected(node := self._pool.choose(tried)):
+            pass
+        return node
 
     async def wait(self, tried: Collection[Node[Link]], *, wait_for_ready: bool) -> Node[Link]:
         """As Pool.wait, and the node is connected at this very moment."""
-        while True:
-            node = await self._pool.wait(tried, wait_for_ready=wait_for_ready)
-            if node.link is not None and node.link.connected:
-                return node
+        while not self._is_connected(node := await self._pool.wait(tried, wait_for_ready=wait_for_ready)):
+            pass
+        return node
+
+    def _is_connected(self, node: Node[Link]) -> bool:
+        """A node that is not will not be chosen again before its connection has reported anew."""
+        connected = node.link is not None and node.link.connected
+        if not connected:
             self._pool.suspect(node, "the connection was lost")
+        return connected
 
     def why(self) -> str:
         """Why nobody can be called, for an error's text."""

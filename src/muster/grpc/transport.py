@@ -23,6 +23,7 @@ from muster.grpc.channel import Channel
 from muster.grpc.connection import Connection
 from muster.grpc.link import Link, Spawn
 from muster.grpc.method import Calling
+from muster.model.errors import BadConfiguration
 from muster.model.events import Observer, ignore
 from muster.model.instance import GRPC, Instance
 from muster.model.snapshot import Snapshot
@@ -95,6 +96,8 @@ class GrpcTransport:
         policy: RetryPolicy = RETRIES,
         retries: Callable[[str], bool] = lambda name: True,
     ) -> None:
+        if timeout is not None and timeout <= 0:
+            raise BadConfiguration(f"timeout={timeout}: must be above 0, or None for no end")
         self._hub = hub
         self._observe = observe
         self._dialing = dialing

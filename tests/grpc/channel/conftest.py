@@ -46,6 +46,9 @@ class Say(SayServicer):
             await context.abort(getattr(grpc.StatusCode, argument), f"{argument} as asked")
         if command == "fail once" and self.calls == 1:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "just this once")
+        if command == "push back":
+            context.set_trailing_metadata((("grpc-retry-pushback-ms", argument),))
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         if command == "text":
             await context.abort(grpc.StatusCode.UNAVAILABLE, argument)
         if command == "hang":

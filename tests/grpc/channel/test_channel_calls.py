@@ -16,6 +16,7 @@ from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
 from muster.grpc.transport import Dialing
+from muster.model.errors import BadConfiguration
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +176,26 @@ async def test_callbacks_are_called_once_with_the_call(either: Any) -> None:
     await call
     call.add_done_callback(called.append)
     assert called == [call, call]
+
+
+async def test_a_callback_that_raises_is_told_of_and_harms_nobody(world: Any) -> None:
+    world.book.know(await world.greeter("g1"))
+    stub = await world.stub()
+    loop, told = asyncio.get_running_loop(), list[Any]()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    error, called = LookupError("mine"), list[Any]()
+
+    def fail(call: Any) -> None:
+        raise error
+
+    try:
+        call = stub.Hello(HelloRequest(name="x"))
+        call.add_done_callback(fail)
+        call.add_done_callback(called.append)
+        assert (await call).served_by == "g1"
+    finally:
+        loop.set_exception_handler(None)
+    assert (told, called) == ([error], [call])
 
 
 async def test_a_timeout(either: Any) -> None:
@@ -361,6 +382,15 @@ async def test_an_interceptors_own_error_reaches_the_caller(world: Any) -> None:
         await call
     assert call.done()
     assert not call.cancelled()
+
+
+async def test_options_that_cannot_be_used(world: Any) -> None:
+    with pytest.raises(BadConfiguration, match="above 0"):
+        await world.transport(timeout=0)
+    world.book.know(await world.greeter("g1"))
+    stub = await world.stub(dialing=Dialing(interceptors=("none",)))
+    with pytest.raises(grpc.aio.AioRpcError, match=r"cannot open a channel to 127\.0\.0\.1:.*Interceptor none must be"):
+        await stub.Hello(HelloRequest())
 
 
 async def test_a_closed_channel_takes_no_calls(world: Any) -> None:

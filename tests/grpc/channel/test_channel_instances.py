@@ -39,9 +39,9 @@ async def refused(stub: Any, **options: Any) -> grpc.aio.AioRpcError:
     return caught.value
 
 
-async def connected(world: Any, *greeters: Any) -> tuple[Any, Any]:
+async def connected(world: Any, *greeters: Any, **options: Any) -> tuple[Any, Any]:
     """A transport that is ready to call the greeters, and a stub on it."""
-    transport = await world.transport()
+    transport = await world.transport(**options)
     stub = SayStub(transport.channel("greeter"))
     world.book.know(*greeters)
     await world.ready(transport, *(greeter.id for greeter in greeters))
@@ -258,7 +258,9 @@ async def test_a_killed_instance_gets_no_more_calls_and_is_back_at_once(world: A
     transport, stub = await connected(world, dying, staying)
     dying.signal(signal.SIGKILL)
     dying.popen.wait()
-    assert await called(stub, 20) == {"g2"}
+    results = [await asyncio.gather(hello(stub), return_exceptions=True) for _ in range(50)]
+    failed = [result for (result,) in results if result != "g2"]
+    assert len(failed) <= 1, failed
     await world.ready(transport, "g2")
     back = world.process("g1", dying.port)
     began = time.monotonic()
@@ -368,7 +370,7 @@ async def test_a_server_that_limits_the_age_of_connections_goes_on_being_called(
 
 async def test_a_stranger_on_a_dead_instances_port_gets_no_call(world: Any) -> None:
     dead, staying = world.process("g1"), await world.greeter("g2")
-    transport, stub = await connected(world, dead, staying)
+    transport, stub = await connected(world, dead, staying, idempotent={"*"})
     dead.signal(signal.SIGKILL)
     dead.popen.wait()
     stranger = await world.greeter("stranger", dead.port)
@@ -382,7 +384,7 @@ async def test_a_stranger_on_a_dead_instances_port_gets_no_call(world: Any) -> N
 async def test_a_stranger_that_came_while_the_loop_was_busy_gets_no_call(world: Any) -> None:
     """The event loop knows nothing yet of the lost connection when the calls are made."""
     dead, staying = world.process("g1"), await world.greeter("g2")
-    _, stub = await connected(world, dead, staying)
+    _, stub = await connected(world, dead, staying, idempotent={"*"})
     dead.signal(signal.SIGKILL)
     dead.popen.wait()
     world.process("stranger", dead.port)

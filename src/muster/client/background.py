@@ -1,0 +1,240 @@
+"""One event loop a process, on a thread of its own, for programs that have none.
+
+What is written for one event loop (hubs, pools, pickers, budgets, calls) knows nothing of threads, and is not written
+twice. One lock makes it safe for them: the loop's thread has it whenever it runs anything, and gives it up only while
+it waits for I/O; a thread that has it stands where the loop's thread stood, and may do whatever a callback of the loop
+may do. So a pick in sync code is the pick of async code, under one short lock (0.3 µs).
+
+A fork copies the thread that forks and no other. Before it, the lock is taken, so that nothing is half done; after it,
+the parent goes on, and the child abandons its copy: it closes nothing, for the sockets are the parent's too, and starts
+a loop of its own when it first needs one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from asyncio.events import _get_running_loop, _set_running_loop
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from muster.client.entered import Loop, Standing
+
+T = TypeVar("T")
+
+log = logging.getLogger("muster.background")
+
+PATIENCE = 1.0
+"""Seconds that a fork waits for calls under way: most calls take milliseconds, and new ones wait meanwhile."""
+
+
+class Background:
+    """A running loop. `inside` is a context manager: within it, the calling thread may use what belongs to the loop.
+
+    Never block within `inside`, nor call anything that a user wrote: `after` is for that. Made by `background()`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._selector = Standing(self._lock)
+        self._loop = Loop(self._selector)
+        self._thread = threading.Thread(target=self._run, name="muster", daemon=True)
+        self._undisturbed = threading.Condition(self._lock)
+        self._forking = False
+        self._occupied = 0
+        self.inside = _Inside(self._lock, self._loop)
+        self.abandoned = False
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for its result; a KeyboardInterrupt meanwhile cancels it."""
+        self._must_not_wait(work)
+        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return running.result()
+        except BaseException:
+            running.cancel()
+            raise
+
+    def open(self, manager: AbstractAsyncContextManager[T]) -> Opened[T]:
+        """Enter `manager` on the loop, in a task that lasts until `Opened.close`. Raises what entering raises."""
+        return Opened(self, manager)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin a coroutine on the loop, and do not wait."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback` on the loop's thread, soon. May be called from any thread, inside or not."""
+        self._loop.call_soon_threadsafe(callback, *args)
+
+    def after(self, work: Callable[[], object]) -> None:
+        """For who is inside: have `work` done by the thread that stepped in once it has stepped out.
+
+        The loop's own thread never steps out: what it leaves behind is done by another.
+        """
+        if threading.current_thread() is self._thread:
+            threading.Thread(target=work, name="muster work", daemon=True).start()
+        else:
+            self.inside.left_to_do += (work,)
+
+    def occupy(self) -> None:
+        """For who is inside: the thread goes into gRPC after this, and no fork must happen until it calls `leave`."""
+        if self._forking:
+            self._undisturbed.wait_for(lambda: not self._forking, PATIENCE)
+        self._occupied += 1
+
+    def leave(self) -> None:
+        """For who is inside: the end of what `occupy` has begun."""
+        self._occupied -= 1
+        if self._forking and not self._occupied:
+            self._undisturbed.notify_all()
+
+    def pause(self) -> bool:
+        """Before a fork: keep the loop and everybody else out, and wait until nobody is occupied, but not for long.
+
+        False where somebody still is. `resume` or `abandon` must follow.
+        """
+        self._lock.acquire()
+        self._forking = True
+        return self._undisturbed.wait_for(lambda: not self._occupied, PATIENCE)
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        self._forking = False
+        self._undisturbed.notify_all()
+        self._lock.release()
+
+    def abandon(self) -> None:
+        """After a fork, in the child, where this loop has no thread any more."""
+        self.abandoned = True
+        self._selector.abandon()
+        self._forking = False
+        self._lock.release()
+
+    def _run(self) -> None:
+        self._loop.owner = threading.get_ident()
+        with self._lock:
+            self._loop.run_forever()
+
+    def _must_not_wait(self, work: Coroutine[Any, Any, Any]) -> None:
+        if threading.current_thread() is not self._thread and not self.abandoned:
+            return
+        work.close()
+        if self.abandoned:
+            raise RuntimeError("this belongs to the process that has forked this one: use the client itself, not its parts")
+        raise RuntimeError("this thread is the one that all sync clients wait for: it cannot wait for itself")
+
+
+class _Inside:
+    """Having the lock, with the loop as the thread's running loop. May be nested."""
+
+    def __init__(self, lock: threading.RLock, loop: Loop) -> None:
+        self.left_to_do: tuple[Callable[[], object], ...] = ()
+        self._lock = lock
+        self._loop = loop
+        self._outside: list[asyncio.AbstractEventLoop | None] = []
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._outside.append(_get_running_loop())
+        _set_running_loop(self._loop)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _set_running_loop(self._outside.pop())
+        left_to_do: tuple[Callable[[], object], ...] = ()
+        if self.left_to_do and not self._outside:
+            left_to_do, self.left_to_do = self.left_to_do, ()
+        self._lock.release()
+        for work in left_to_do:
+            work()
+
+
+class Opened(Generic[T]):
+    """A context manager that was entered on the loop: `value` is what entering gave. `close` leaves it, and waits."""
+
+    def __init__(self, background: Background, manager: AbstractAsyncContextManager[T]) -> None:
+        self.background = background
+        self._closing = asyncio.Event()
+        self._entered: Future[T] = Future()
+        self._ended = background.start(self._keep(manager))
+        self.value = self._entered.result()
+
+    def close(self) -> None:
+        """Raises what leaving raises. In a forked child it does nothing: there, nothing of this is open."""
+        if not self.background.abandoned:
+            self.background.call(self._closing.set)
+            self._ended.result()
+
+    async def _keep(self, manager: AbstractAsyncContextManager[T]) -> None:
+        try:
+            async with manager as value:
+                self._entered.set_result(value)
+                await self._closing.wait()
+        except BaseException as error:
+            if self._entered.done():
+                if not self._closing.is_set():
+                    log.exception("%r has ended by itself", manager)
+                raise
+            self._entered.set_exception(error)
+
+
+_starting = threading.RLock()
+_running: Background | None = None
+_undisturbed = True
+_abandoned: list[Background] = []
+"""Kept, so that nothing of them is ever closed."""
+
+
+def background() -> Background:
+    """The one of this process, started when it is first asked for."""
+    global _running
+    with _starting:
+        if _running is None:
+            _running = Background()
+        return _running
+
+
+def starting() -> threading.RLock:
+    """The lock for whoever starts or stops something of a process. No fork happens while it is held."""
+    return _starting
+
+
+def disturbed() -> bool:
+    """Whether the fork that made this process happened while another thread of its parent was in gRPC."""
+    return not _undisturbed
+
+
+def _before_fork() -> None:
+    global _undisturbed
+    _starting.acquire()
+    _undisturbed = _running is None or _running.pause()
+
+
+def _after_fork_in_parent() -> None:
+    global _undisturbed
+    _undisturbed = True
+    if _running is not None:
+        _running.resume()
+    _starting.release()
+
+
+def _after_fork_in_child() -> None:
+    global _running
+    if _running is not None:
+        _running.abandon()
+        _abandoned.append(_running)
+        _running = None
+    _starting.release()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)

@@ -1,0 +1,76 @@
+"""A pool for threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, Self
+
+from muster.client.background import Background
+from muster.client.connector import LinkT
+from muster.client.lease import Lease
+from muster.client.pool import Pool
+from muster.model.instance import Instance
+
+
+class SyncLease(Generic[LinkT]):
+    """A Lease that any thread may release. Use it in a `with`, which reports the outcome by itself."""
+
+    def __init__(self, background: Background, lease: Lease[LinkT]) -> None:
+        self._background = background
+        self._lease = lease
+
+    @property
+    def instance(self) -> Instance:
+        return self._lease.instance
+
+    def release(self, code: str = "OK") -> None:
+        """The work is done, with a gRPC status name. Only the first call counts; in a forked child none does."""
+        if not self._background.abandoned:
+            with self._background.inside:
+                self._lease.release(code)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._background.abandoned:
+            with self._background.inside:
+                self._lease.__exit__(kind, error, trace)
+
+
+class SyncPool(Generic[LinkT]):
+    """The instances of one name, and whose turn it is. For any number of threads; may be made before a fork."""
+
+    def __init__(self, find: Callable[[], tuple[Background, Pool[LinkT]]]) -> None:
+        """`find` gives the pool of the present process, and the loop that it belongs to."""
+        self._find = find
+
+    def pick(self) -> SyncLease[LinkT]:
+        """An instance for one piece of work, at once. Release it, or use it in a `with`.
+
+        Raises NoInstances where nobody can be used now, and RegistryUnavailable where nothing is known yet.
+        """
+        background, pool = self._find()
+        with background.inside:
+            return SyncLease(background, pool.pick())
+
+    def lease(self, *, timeout: float | None = None, wait_for_ready: bool = False) -> SyncLease[LinkT]:
+        """As `pick`, but it waits while the registry's first answer is due; with `wait_for_ready`, until there is
+        somebody. Raises TimeoutError after `timeout` seconds."""
+        background, pool = self._find()
+        return SyncLease(background, background.run(_lease(pool, timeout, wait_for_ready)))
+
+    def explain(self) -> list[tuple[Instance, str]]:
+        """Every instance, with what keeps it from being chosen; an empty text if nothing does."""
+        background, pool = self._find()
+        with background.inside:
+            return pool.explain()
+
+
+async def _lease(pool: Pool[LinkT], timeout: float | None, wait_for_ready: bool) -> Lease[LinkT]:
+    async with asyncio.timeout(timeout):
+        return Lease(await pool.wait(wait_for_ready=wait_for_ready))
