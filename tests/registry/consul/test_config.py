@@ -103,6 +103,9 @@ def test_the_rest() -> None:
         ("consul://a?wait=-1s", {}, "option 'wait': '-1s'"),
         ("consul://a?wait=11m", {}, "at most 600s"),
         ("consul://a?wait=soon", {}, "invalid duration"),
+        ("consul://a?queries=0", {}, "option 'queries': '0': expected a number from 1 to 10000"),
+        ("consul://a?queries=many", {}, "expected a number from 1"),
+        ("consul://a?poll=0", {}, "must be above 0"),
         ("consul://a?stale=maybe", {}, "expected true or false"),
         ("consul+ftp://a", {}, "unknown scheme 'consul+ftp'"),
         ("consul+unix://run/consul.sock", {}, "whole path"),
@@ -142,3 +145,9 @@ def test_local_addresses() -> None:
     assert Address("127.0.0.1", 8500).local
     assert Address("localhost", 0, "/run/c.sock").local
     assert not Address("10.0.0.1", 8500).local
+
+
+def test_how_many_names_block() -> None:
+    reading = configure("consul://a?queries=20&poll=5s", {}).reading
+    assert (reading.queries, reading.poll) == (20, 5.0)
+    assert configure("consul://a", {}).reading.queries == 64

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from muster.model.errors import RegistryUnavailable
 from muster.registry.consul.answers import Answer, Unreachable, accepted
 from muster.registry.consul.client import Client, Request
 from muster.registry.consul.config import Config
 from muster.registry.consul.token import Token
+
+SHORT_READS = 16
+"""Reads under way at a time that do not block: a process that begins to watch 300 names must not open 300 connections,
+since Consul answers 429 from 200 on."""
 
 
 class Agents:
@@ -16,6 +22,7 @@ class Agents:
         token = Token(config.token, config.token_file)
         self._clients = [Client(address, config, token) for address in config.addresses]
         self._reading = 0
+        self._short = asyncio.Semaphore(SHORT_READS)
         self._homes: dict[str, Client] = {}
 
     async def read(self, request: Request, rule: str) -> Answer:
@@ -27,7 +34,7 @@ class Agents:
         for number in self._order():
             try:
                 asked = request.at_once() if failures else request
-                answer = accepted(await self._clients[number].read(asked), rule)
+                answer = accepted(await self._send(self._clients[number], asked), rule)
             except RegistryUnavailable as failure:
                 failures.append(failure)
             else:
@@ -37,7 +44,7 @@ class Agents:
 
     async def ask(self, request: Request) -> Answer:
         """An answer of any status from the agent that reads go to. Raises RegistryUnavailable."""
-        return await self._clients[self._reading].read(request)
+        return await self._send(self._clients[self._reading], request)
 
     def home(self, instance_id: str) -> Client:
         """The agent that took the instance's registration; the first for one that was not registered here."""
@@ -68,6 +75,12 @@ class Agents:
     async def close(self) -> None:
         for client in self._clients:
             await client.close()
+
+    async def _send(self, client: Client, request: Request) -> Answer:
+        if request.index:
+            return await client.read(request)
+        async with self._short:
+            return await client.read(request)
 
     def _order(self) -> list[int]:
         count = len(self._clients)

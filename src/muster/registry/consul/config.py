@@ -29,6 +29,9 @@ TLS_PORT = 8501
 MAX_WAIT = 600.0
 """Seconds: Consul cuts a longer wait to this (its limit is not configurable by clients)."""
 
+MOST_QUERIES = 10_000
+"""For agents whose `http_max_conns_per_client` was raised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -66,13 +69,16 @@ class Reading:
     `stale`: any server may answer, not only the leader, so that reads scale and survive an election. `max_stale`: an
     answer from a server that last heard of the leader longer ago is not used; the leader is asked instead. `wait`: how
     long a blocked query may last, which is also how soon a connection that died silently is noticed. `timeout`: for
-    everything else, and for what a blocked query may be late.
+    everything else, and for what a blocked query may be late. `queries`: how many names of this process are watched by
+    queries that block, at most; the others are asked every `poll` seconds or so.
     """
 
     stale: bool = True
     max_stale: float = 10.0
     wait: float = 60.0
     timeout: float = 10.0
+    queries: int = 64
+    poll: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,14 @@ class _Options:
 
         return self._parsed(parse, option, "", default)
 
+    def count(self, option: str, default: int, maximum: int) -> int:
+        def parse(text: str) -> int:
+            if not (text.isascii() and text.isdigit() and 1 <= int(text) <= maximum):
+                raise ValueError(f"expected a number from 1 to {maximum}")
+            return int(text)
+
+        return self._parsed(parse, option, "", default)
+
     def _parsed(self, parse: Callable[[str], T], option: str, variable: str, default: T) -> T:
         where, text = self._found(option, variable)
         try:
@@ -174,7 +188,7 @@ class _Options:
 
 _KNOWN = frozenset(
     {"dc", "ns", "token", "token_file", "tls", "verify", "ca_file", "ca_path", "cert_file", "key_file", "server_name"}
-    | {"stale", "max_stale", "wait", "timeout"}
+    | {"stale", "max_stale", "wait", "timeout", "queries", "poll"}
 )
 
 
@@ -263,6 +277,8 @@ def _reading(options: _Options) -> Reading:
         max_stale=options.seconds("max_stale", default.max_stale),
         wait=options.seconds("wait", default.wait, MAX_WAIT),
         timeout=options.seconds("timeout", default.timeout),
+        queries=options.count("queries", default.queries, MOST_QUERIES),
+        poll=options.seconds("poll", default.poll),
     )
 
 

@@ -20,6 +20,7 @@ from muster.registry.consul.blocking import Position, give_up_after, wait_second
 from muster.registry.consul.client import Request
 from muster.registry.consul.config import Config
 from muster.registry.consul.entries import UNDECODABLE, InstanceReader, read_names
+from muster.registry.consul.slots import shared_slots
 
 A = TypeVar("A")
 
@@ -36,6 +37,7 @@ class ConsulDiscovery:
         self._agents = agents
         self._config = config
         self._rng = Random()
+        self._slots = shared_slots(config.addresses, config.reading.queries)
 
     async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
         path = f"/v1/health/service/{_segment(name)}"
@@ -57,13 +59,17 @@ class ConsulDiscovery:
         """What the query finds, at once and then whenever it may have changed. Nothing is asked between two steps."""
         clock = asyncio.get_running_loop().time
         position = Position()
-        while True:
-            await asyncio.sleep(position.pause(self._rng))
-            asked = clock()
-            answer = await self._ask(query, position.index)
-            early = clock() - asked < self._config.reading.wait / 2
-            position = position.after(answer.index, early=early)
-            yield await _decoded(answer, query.read)
+        with self._slots.claim() as claim:
+            while True:
+                blocks = claim.blocks()
+                polls = position.index and not blocks
+                pause = claim.pause(self._config.reading.poll, self._rng) if polls else position.pause(self._rng)
+                await asyncio.sleep(pause)
+                asked = clock()
+                answer = await self._ask(query, position.index if blocks else 0)
+                early = blocks and clock() - asked < self._config.reading.wait / 2
+                position = position.after(answer.index, early=early)
+                yield await _decoded(answer, query.read)
 
     async def _ask(self, query: _Query[A], index: int) -> HTTPAnswer:
         """An answer that is young enough, and whole. Raises Denied for one that lacks what the token may not see."""

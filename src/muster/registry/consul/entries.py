@@ -66,8 +66,9 @@ class InstanceReader:
         entries = _raw_entries.decode(body) or ()
         digests = [blake2b(raw, digest_size=16).digest() for raw in entries]
         if digests != self._digests:
-            known = {key: self._known.get(key) or _read(self._name, raw) for key, raw in zip(digests, entries, strict=True)}
-            self._reading = _together([known[key] for key in digests])
+            pairs = zip(digests, entries, strict=True)
+            known = {digest: self._known.get(digest) or _read(self._name, raw) for digest, raw in pairs}
+            self._reading = _together([known[digest] for digest in digests])
             self._digests, self._known = digests, known
         return self._reading
 
