@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
+import grpc.aio
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
@@ -45,10 +46,9 @@ message Receipt { int64 total = 1; string text = 2; }
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def one_loop(anyio_backend: str) -> AsyncIterator[None]:
+async def one_loop(anyio_backend: str) -> None:
     """Keeps the event loop for the whole file: grpc.aio has one poller a process, and an operation that ends after
     the loop of its test was closed would raise in the next one."""
-    yield
 
 
 @pytest.fixture(scope="module")
@@ -365,15 +365,12 @@ async def test_a_registry_that_is_away() -> None:
 
 
 async def test_the_cache_is_bounded(v1: DescriptorPool) -> None:
-    async with AsyncExitStack() as stack:
-        shop = Shop(Memory("bounded"), stack)
-        await shop.open("a", v1, "1")
-        async with muster.Client(shop.registry) as client, client.pool("shop").lease() as lease:
-            assert lease.link is not None
-            known = schemas.Schemas(capacity=2)
-            read = [
-                await known.of(Instance("x", "shop", "h", 1, version=str(version)), lease.link.channel)
-                for version in range(5)
-            ]
+    known = schemas.Schemas(capacity=2)
+    async with (
+        offering(v1, {"shop.Till.Sell": lambda request, context: None}) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        instances = [Instance("x", "shop", "h", 1, version=str(number)) for number in range(5)]
+        read = [await known.of(instance, channel) for instance in instances]
     assert len(known._entries) == 2
     assert len(set(read)) == 1, "equal schemas are held once"
