@@ -15,7 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 
 Handler = Callable[[Any, Any], Any]
@@ -60,7 +60,7 @@ async def offering(
     services = sorted({name.rpartition(".")[0] for name in handlers})
     server.add_generic_rpc_handlers([_handler(pool.FindServiceByName(name), handlers) for name in services])
     server.add_generic_rpc_handlers(tuple(add))
-    checks = health.aio.HealthServicer()
+    checks = import_module("grpc_health.v1.health").aio.HealthServicer()
     await checks.set(instance, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if reflect:
