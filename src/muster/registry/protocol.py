@@ -60,6 +60,16 @@ class Discovery(Protocol):
         ...
 
 
+@runtime_checkable
+class Regional(Protocol):
+    """A registry of several datacenters."""
+
+    def within(self, datacenters: tuple[str, ...]) -> Discovery:
+        """Reads from these instead, in the order of preference: from a later one only while those before it have
+        nobody to call. One that does not answer is passed over once it has failed twice in a row."""
+        ...
+
+
 class Registry(Protocol):
     """What a URL opens: an object that is a Discovery, a Registrar or both, and that owns its connections.
 

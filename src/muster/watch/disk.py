@@ -35,7 +35,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Disk:
-    """Snapshots of one registry below `folder`, which is made if need be; `max_age` in seconds.
+    """Snapshots of one registry below `folder`, which is made if need be; `max_age` in seconds. `place` in its methods
+    names the datacenters of a watch that has some of its own.
 
     Methods block for as long as the disk does: call them from a thread.
     """
@@ -54,9 +55,9 @@ class Disk:
         except OSError as error:
             raise BadConfiguration(f"cache_dir {self._folder.parent}: {error.strerror}") from error
 
-    def load(self, name: str) -> Stale | None:
+    def load(self, name: str, place: str = "") -> Stale | None:
         """What was known of `name` when it was saved last; None if nothing, too old, or not readable (a warning)."""
-        path = self._path(name)
+        path = self._path(name, place)
         try:
             with path.open("rb") as file:
                 kept = msgspec.json.decode(file.read(MAX_FILE), type=_File)
@@ -73,7 +74,7 @@ class Disk:
             return None
         return Stale(name, tuple(kept.instances), kept.saved, "from disk: the registry has not answered yet")
 
-    def save(self, known: Known) -> None:
+    def save(self, known: Known, place: str = "") -> None:
         """Replace what is kept of the name, whole or not at all. Raises OSError, say for a full disk."""
         content = msgspec.json.encode(_File(FORMAT, known.name, time.time(), list(known.instances)))
         descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
@@ -82,14 +83,15 @@ class Disk:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, self._path(known.name))
+            os.replace(temporary, self._path(known.name, place))
         except BaseException:
             os.unlink(temporary)
             raise
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, place: str = "") -> None:
         """Remove what is kept of a name that the registry knows no more."""
-        self._path(name).unlink(missing_ok=True)
+        self._path(name, place).unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{quote(name, safe='')[:200]}.json"
+    def _path(self, name: str, place: str) -> Path:
+        file = f"{name}@{place}" if place else name
+        return self._folder / f"{quote(file, safe='')[:200]}.json"

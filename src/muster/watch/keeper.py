@@ -19,17 +19,17 @@ class Keeper:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self._dirty: dict[str, Known | Absent] = {}
+        self._dirty: dict[tuple[str, str], Known | Absent] = {}
         self._changed = asyncio.Event()
 
-    def note(self, snapshot: Snapshot) -> None:
-        """Keep `snapshot` soon. What the registry did not say itself is not kept, nor what is in doubt."""
+    def note(self, place: str, snapshot: Snapshot) -> None:
+        """Keep `snapshot` of `place` soon. What the registry did not say itself is not kept, nor what is in doubt."""
         if isinstance(snapshot, Known | Absent):
-            self._dirty[snapshot.name] = snapshot
+            self._dirty[place, snapshot.name] = snapshot
             self._changed.set()
 
-    async def load(self, name: str) -> Stale | None:
-        return await asyncio.to_thread(self._disk.load, name)
+    async def load(self, name: str, place: str) -> Stale | None:
+        return await asyncio.to_thread(self._disk.load, name, place)
 
     async def run(self) -> None:
         """Write until cancelled; then what is left is written at once. A disk that fails is told of, and no more."""
@@ -42,16 +42,16 @@ class Keeper:
         finally:
             self._write(self._take())
 
-    def _take(self) -> list[Known | Absent]:
+    def _take(self) -> dict[tuple[str, str], Known | Absent]:
         taken, self._dirty = self._dirty, {}
-        return list(taken.values())
+        return taken
 
-    def _write(self, snapshots: list[Known | Absent]) -> None:
-        for snapshot in snapshots:
+    def _write(self, snapshots: dict[tuple[str, str], Known | Absent]) -> None:
+        for (place, _), snapshot in snapshots.items():
             try:
                 if isinstance(snapshot, Absent):
-                    self._disk.forget(snapshot.name)
+                    self._disk.forget(snapshot.name, place)
                 elif not snapshot.doubtful:
-                    self._disk.save(snapshot)
+                    self._disk.save(snapshot, place)
             except OSError as error:
                 log.warning("what is known of %s could not be kept on disk: %s", snapshot.name, error)

@@ -82,7 +82,7 @@ def test_tokens(url: str, environ: dict[str, str], token: str, file: str) -> Non
 def test_the_rest() -> None:
     environ = {"CONSUL_NAMESPACE": "team", "CONSUL_HTTP_AUTH": "user:pass"}
     config = configure("consul://?dc=east&stale=0&max_stale=500ms&wait=30&timeout=1.5s", environ)
-    assert (config.datacenter, config.namespace, config.auth) == ("east", "team", "user:pass")
+    assert (config.datacenters, config.namespace, config.auth) == (("east",), "team", "user:pass")
     assert config.reading == Reading(stale=False, max_stale=0.5, wait=30.0, timeout=1.5)
     assert configure("consul://?ns=mine", environ).namespace == "mine"
     assert configure("consul://u%40x:p%3Aq@a", environ).auth == "u@x:p:q"
@@ -126,6 +126,7 @@ def test_what_cannot_be_used_is_named(url: str, environ: dict[str, str], text: s
     [
         ("consul://", "consul://127.0.0.1:8500"),
         ("consul://u:secret@a:1,b:2?dc=x&ns=y&stale=0&token=secret", "consul://a:1,b:2?dc=x&ns=y&stale=0"),
+        ("consul://a?dc=x,%20y,,x", "consul://a:8500?dc=x,y"),
         ("consul+https://a?token_file=/secret", "consul+https://a:8501"),
         ("consul+unix:///run/c.sock", "consul+unix:///run/c.sock"),
     ],

@@ -2,6 +2,7 @@
 
     consul://127.0.0.1:8500                      one agent
     consul://a:8500,b:8500?dc=east&stale=0       several agents of one cluster: reads fail over
+    consul://a:8500?dc=east,west                 west only while east has nobody to call
     consul+https://consul.internal:8501          TLS; also ?tls=1
     consul+unix:///run/consul.sock               a Unix socket
     consul://                                    CONSUL_HTTP_ADDR, or 127.0.0.1:8500
@@ -83,11 +84,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that the backend needs to know. `auth` is `user:password` of HTTP basic authentication."""
+    """All that the backend needs to know. `auth` is `user:password` of HTTP basic authentication. `datacenters` to
+    read from, in order; none: the agent's own."""
 
     addresses: tuple[Address, ...]
     tls: TLS | None = None
-    datacenter: str = ""
+    datacenters: tuple[str, ...] = ()
     namespace: str = ""
     token: str = ""
     token_file: str = ""
@@ -96,7 +98,11 @@ class Config:
 
     def __str__(self) -> str:
         """The registry URL, without token, token file and password."""
-        options = [("dc", self.datacenter), ("ns", self.namespace), ("stale", "" if self.reading.stale else "0")]
+        options = [
+            ("dc", ",".join(self.datacenters)),
+            ("ns", self.namespace),
+            ("stale", "" if self.reading.stale else "0"),
+        ]
         query = "&".join(f"{name}={value}" for name, value in options if value)
         return f"{self._base()}{'?' if query else ''}{query}"
 
@@ -115,7 +121,7 @@ def configure(url: str, environ: Mapping[str, str]) -> Config:
     return Config(
         addresses=place.addresses,
         tls=_tls(options) if options.flag("tls", "CONSUL_HTTP_SSL", place.tls) else None,
-        datacenter=options.text("dc"),
+        datacenters=options.names("dc"),
         namespace=options.text("ns", "CONSUL_NAMESPACE"),
         token=options.text("token", "CONSUL_HTTP_TOKEN", "CONSUL_TOKEN"),
         token_file=_token_file(options),
@@ -148,6 +154,10 @@ class _Options:
 
     def text(self, option: str, *variables: str) -> str:
         return self._found(option, *variables)[1]
+
+    def names(self, option: str) -> tuple[str, ...]:
+        """A list with commas, without what is there twice."""
+        return tuple(dict.fromkeys(name.strip() for name in self.text(option).split(",") if name.strip()))
 
     def flag(self, option: str, variable: str, default: bool) -> bool:
         return self._parsed(_boolean, option, variable, default)

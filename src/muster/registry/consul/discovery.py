@@ -31,11 +31,13 @@ _LARGE = 256 * 1024
 
 
 class ConsulDiscovery:
-    """The Discovery half of `Consul`."""
+    """Reads from one datacenter, with nothing for its name from the agents' own. Lets queries block for `wait`."""
 
-    def __init__(self, agents: Agents, config: Config) -> None:
+    def __init__(self, agents: Agents, config: Config, datacenter: str = "", wait: float | None = None) -> None:
         self._agents = agents
         self._config = config
+        self._datacenter = datacenter
+        self._wait = wait or config.reading.wait
         self._rng = Random()
         self._slots = shared_slots(config.addresses, config.reading.queries)
 
@@ -67,7 +69,7 @@ class ConsulDiscovery:
                 await asyncio.sleep(pause)
                 asked = clock()
                 answer = await self._ask(query, position.index if blocks else 0)
-                early = blocks and clock() - asked < self._config.reading.wait / 2
+                early = blocks and clock() - asked < self._wait / 2
                 position = position.after(answer.index, early=early)
                 yield await _decoded(answer, query.read)
 
@@ -83,9 +85,9 @@ class ConsulDiscovery:
 
     def _request(self, path: str, index: int, *, stale: bool) -> Request:
         reading = self._config.reading
-        wait = wait_seconds(reading.wait, self._rng)
+        wait = wait_seconds(self._wait, self._rng)
         seconds = give_up_after(wait, reading.timeout) if index else reading.timeout
-        params = [("dc", self._config.datacenter)] if self._config.datacenter else []
+        params = [("dc", self._datacenter)] if self._datacenter else []
         params += [("stale", "")] if stale else []
         return Request("GET", path, seconds, tuple(params), index=index, wait=wait)
 

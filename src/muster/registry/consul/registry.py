@@ -11,8 +11,9 @@ from muster.model.service import Registration
 from muster.model.snapshot import Answer
 from muster.registry.consul.agents import Agents
 from muster.registry.consul.config import Config
-from muster.registry.consul.discovery import ConsulDiscovery
+from muster.registry.consul.datacenters import reading_from
 from muster.registry.consul.registrar import ConsulRegistrar
+from muster.registry.protocol import Discovery
 
 
 class Consul:
@@ -25,7 +26,7 @@ class Consul:
         self._config = config
         self._agents = Agents(config)
         self._registrar = ConsulRegistrar(self._agents, config.reading.timeout, str(config))
-        self._discovery = ConsulDiscovery(self._agents, config)
+        self._discovery = reading_from(self._agents, config, config.datacenters)
 
     def __str__(self) -> str:
         return str(self._config)
@@ -57,3 +58,7 @@ class Consul:
     def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         """As `Discovery.watch_names`. Consul's own servers are there as `consul`."""
         return self._discovery.watch_names()
+
+    def within(self, datacenters: tuple[str, ...]) -> Discovery:
+        """As `Regional.within`. It shares connections and limits, and ends with this registry."""
+        return reading_from(self._agents, self._config, datacenters)
