@@ -112,13 +112,15 @@ class Client:
         self._parts = self._http = None
         await self._stack.__aexit__(kind, error, trace)
 
-    def channel(self, name: str) -> grpc.aio.Channel:
+    def channel(self, name: str, *, dc: Iterable[str] = ()) -> grpc.aio.Channel:
         """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
 
-        The same one for the same name; leave it open. Returns at once; watching and connecting begin now. Failures
-        arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its text says why.
+        `dc`: datacenters to find it in, where the registry has several, such as ["east", "west"]: west only while east
+        has nobody to call. The same channel for the same name and datacenters; leave it open. Returns at once; watching
+        and connecting begin now. Failures arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its
+        text says why.
         """
-        return self._open.transport.channel(name)
+        return self._open.transport.channel(name, tuple(dc))
 
     def pool(self, name: str) -> Pool[Link]:
         """The instances behind `channel(name)`, for work that the stubs do not cover."""

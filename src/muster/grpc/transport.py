@@ -74,7 +74,11 @@ class Watching(Protocol):
 class Watcher(Protocol):
     """What is needed of a hub."""
 
-    def watch(self, name: str) -> Watching: ...
+    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> Watching: ...
+
+
+_Key = tuple[str, tuple[str, ...]]
+"""A name, and the datacenters to find it in; none are those of the registry's URL."""
 
 
 class GrpcTransport:
@@ -106,7 +110,7 @@ class GrpcTransport:
         self._retries = retries
         self._rng = Random()
         self._retrier = Retrier(policy, RetryBudget(), self._rng)
-        self._open: dict[str, _Service] = {}
+        self._open: dict[_Key, _Service] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group: asyncio.TaskGroup | None = None
 
@@ -118,42 +122,43 @@ class GrpcTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._group is not None
-        for name in tuple(self._open):
-            await self._close(name, None)
+        for key in tuple(self._open):
+            await self._close(key, None)
         for task in tuple(self._tasks):
             task.cancel()
         await self._group.__aexit__(kind, error, trace)
         self._group = None
 
-    def channel(self, name: str) -> Channel:
+    def channel(self, name: str, datacenters: tuple[str, ...] = ()) -> Channel:
         """The channel to the service `name`: the same one until it is closed. Following and connecting begin now.
 
-        Raises BadConfiguration for an override of the name that cannot be used.
+        Raises BadConfiguration for an override of the name that cannot be used, and for datacenters where the registry
+        knows of none.
         """
-        return self._service(name).channel
+        return self._service((name, datacenters)).channel
 
-    def pool(self, name: str) -> Pool[Link]:
+    def pool(self, name: str, datacenters: tuple[str, ...] = ()) -> Pool[Link]:
         """The pool behind the channel to `name`; a lease's `link.channel` is the channel to that instance alone."""
-        return self._service(name).pool
+        return self._service((name, datacenters)).pool
 
-    def _service(self, name: str) -> _Service:
-        service = self._open.get(name)
+    def _service(self, key: _Key) -> _Service:
+        service = self._open.get(key)
         if service is None:
-            service = self._open[name] = self._new_service(name)
+            service = self._open[key] = self._new_service(key)
             service.pool.open()
         return service
 
-    def _new_service(self, name: str) -> _Service:
-        watching = self._hub.watch(name)
+    def _new_service(self, key: _Key) -> _Service:
+        watching = self._hub.watch(*key)
         links = _Links(self._dialing, self.spawn, self._rng)
         pool: Pool[Link] = Pool(watching.latest, GRPC, connector=links, observe=self._observe)
         calling = Calling(
-            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, name)
+            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, key[0])
         )
-        return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, name)))
+        return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, key)))
 
-    async def _close(self, name: str, grace: float | None) -> None:
-        service = self._open.pop(name, None)
+    async def _close(self, key: _Key, grace: float | None) -> None:
+        service = self._open.pop(key, None)
         if service is not None:
             service.pool.close()
             service.watching.close()
