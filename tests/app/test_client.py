@@ -137,3 +137,9 @@ async def test_a_url_that_cannot_be_used_is_named(url: str) -> None:
     with pytest.raises(muster.BadConfiguration):
         async with muster.Client(url):
             pass
+
+
+async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
+    with pytest.raises(muster.NoInstances, match="nobody"):
+        async with muster.Client("memory://client-errors") as client:
+            await client.call("nobody", "Say.Hello")

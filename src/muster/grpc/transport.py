@@ -27,6 +27,7 @@ from muster.model.errors import BadConfiguration
 from muster.model.events import Observer, ignore
 from muster.model.instance import GRPC, Instance
 from muster.model.snapshot import Snapshot
+from muster.watch.background import background_tasks
 from muster.watch.latest import Latest
 
 _OPTIONS = (
@@ -115,7 +116,8 @@ class GrpcTransport:
         self._group: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        self._group = await asyncio.TaskGroup().__aenter__()
+        self._background = background_tasks()
+        self._group = await self._background.__aenter__()
         return self
 
     async def __aexit__(
@@ -126,7 +128,7 @@ class GrpcTransport:
             await self._close(key, None)
         for task in tuple(self._tasks):
             task.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        await self._background.__aexit__(kind, error, trace)
         self._group = None
 
     def channel(self, name: str, datacenters: tuple[str, ...] = ()) -> Channel:
