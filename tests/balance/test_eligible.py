@@ -37,7 +37,7 @@ CASES = [
     (node(health=Health.CRITICAL, failing=CRITICAL), "critical (reach: connection refused; self)"),
     (node(readiness=Readiness.CONNECTING), "connecting"),
     (node(readiness=Readiness.DOWN), "down"),
-    (node(readiness=Readiness.DOWN, why="a stranger answers"), "a stranger answers"),
+    (node(readiness=Readiness.DOWN, why="a stranger answers"), "down (a stranger answers)"),
 ]
 
 

@@ -39,7 +39,7 @@ def why_not(node: Node[L], protocol: str) -> str:
         return f"speaking {instance.protocol}, not {protocol}"
     if node.readiness is Readiness.READY:
         return ""
-    return node.why or node.readiness.value
+    return f"{node.readiness.value} ({node.why})" if node.why else node.readiness.value
 
 
 def explain(nodes: Iterable[Node[L]], protocol: str) -> str:
