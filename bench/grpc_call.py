@@ -34,7 +34,7 @@ Call = Callable[[], Awaitable[Any]]
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    with _servers(3) as instances:
+    with servers(3) as instances:
         return asyncio.run(_compare(instances, 200 if quick else 1000, 3 if quick else 31))
 
 
@@ -101,7 +101,7 @@ class _Fixed:
     def __init__(self, instances: list[Instance]) -> None:
         self.latest: Latest[Snapshot] = Latest(Known("bench", tuple(instances)))
 
-    def watch(self, name: str) -> _Fixed:
+    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> _Fixed:
         return self
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class _Fixed:
 
 
 @contextmanager
-def _servers(count: int) -> Iterator[list[Instance]]:
+def servers(count: int) -> Iterator[list[Instance]]:
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.grpc_call", f"bench-{number}"], stdout=subprocess.PIPE, text=True

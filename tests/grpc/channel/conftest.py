@@ -154,7 +154,7 @@ class Book:
         self.latest: Latest[Snapshot] = Latest(Pending(NAME))
         self.closed = 0
 
-    def watch(self, name: str) -> Book:
+    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> Book:
         assert name == NAME
         return self
 
