@@ -98,3 +98,11 @@ def test_pauses_after_a_failure_are_spread_over_their_whole_length() -> None:
     assert pauses[0] < 0.1
     assert 4.5 < pauses[500] < 5.5
     assert 9.9 < pauses[-1] <= 10.0
+
+
+def test_a_fleet_that_was_forgotten_registers_anew_over_the_spread_and_beats_no_later() -> None:
+    pace, rng = Pace(10.0, spread=60.0), Random(1)
+    anew = sorted(decide(REGISTERED, Step.BEAT, FORGOTTEN, pace, rng)[1].pause for _ in range(1000))
+    assert anew[0] < 1 and 28 < anew[500] < 32 and 59 < anew[-1] <= 60
+    assert decide(CHECKED, Step.REGISTER, AWAY, pace, Highest())[1].pause == 60.0
+    assert decide(REGISTERED, Step.BEAT, AWAY, pace, Highest())[1].pause == 0.5

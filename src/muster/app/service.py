@@ -235,7 +235,7 @@ class Service:
 
     def _membership(self, mode: Mode, registrar: Registrar | None, entry: Registration) -> Membership:
         gate = partial(run.gate, self._hooks.register_check)
-        membership = Membership(registrar, entry, gate, mode.standing, Pace(self._timing.beat))
+        membership = Membership(registrar, entry, gate, mode.standing, Pace(self._timing.beat, self._timing.spread))
         _report(membership, entry.instance, self._observe)
         return membership
 

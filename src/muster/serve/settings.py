@@ -20,6 +20,9 @@ class Timing:
     drain              between leaving the registry and refusing calls: what clients have to take notice
     stop               from the signal to the end: drain, calls in flight and hooks share it. The default stays
                        below the 5 seconds after which Nomad kills (Docker gives 10, Kubernetes 30)
+    spread             over how long the instances of a fleet register anew once the registry has lost its data: of N
+                       that it had, N / spread do so in a second, at most. None: as `beat`. Clients go on calling who
+                       is missing for 30 s only
     """
 
     beat: float = 10.0
@@ -27,6 +30,7 @@ class Timing:
     deregister_after: float = 60.0
     drain: float = 2.0
     stop: float = 4.5
+    spread: float | None = None
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration for numbers that contradict each other."""
@@ -34,6 +38,8 @@ class Timing:
             raise BadConfiguration(f"beat, reach and deregister_after must be above 0 seconds: {self}")
         if not 0 <= self.drain <= self.stop:
             raise BadConfiguration(f"drain must be between 0 and stop, of which it is a part: {self}")
+        if self.spread is not None and self.spread <= 0:
+            raise BadConfiguration(f"spread must be above 0 seconds: {self}")
 
     @property
     def ttl(self) -> float:

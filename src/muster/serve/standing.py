@@ -52,18 +52,24 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`beat`: seconds between heartbeats; pauses after failures grow up to it."""
+    """`beat`: seconds between heartbeats; pauses after failures grow up to it. `spread`: seconds over which instances
+    that the registry has forgotten register anew; None: they found out spread over a beat, and that will do."""
 
     beat: float
+    spread: float | None = None
 
     def interval(self, rng: Random) -> float:
         """A tenth of jitter, so that instances that started together do not beat together for ever."""
         return self.beat * rng.uniform(0.9, 1.0)
 
-    def pause(self, failures: int, error: Exception, rng: Random) -> float:
+    def pause(self, step: Step, failures: int, error: Exception, rng: Random) -> float:
+        """Before `step` is done after so many failures in a row, the last of which was `error`."""
         if isinstance(error, Rejected):
             return self.interval(rng)
         asked = error.retry_after if isinstance(error, RegistryUnavailable) else None
+        if step is Step.REGISTER and self.spread is not None:
+            # Not for heartbeats: a registry that comes back with its data must hear them before their time is up.
+            return (asked or 0.0) + rng.uniform(0, self.spread)
         return (asked or 0.0) + Backoff(initial=0.5, maximum=self.beat).pause(failures, rng)
 
 
@@ -74,7 +80,7 @@ def decide(standing: Standing, step: Step, error: Exception | None, pace: Pace, 
     failures = standing.failures + 1
     failed = replace(standing, state=_state(standing, step, error), why=_why(step, error), failures=failures)
     again = Step.REGISTER if step is Step.BEAT and isinstance(error, NotRegistered) else step
-    return failed, Next(again, pace.pause(failures, error, rng))
+    return failed, Next(again, pace.pause(again, failures, error, rng))
 
 
 def _succeeded(standing: Standing, step: Step, pace: Pace, rng: Random) -> tuple[Standing, Next]:
