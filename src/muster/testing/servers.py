@@ -47,8 +47,9 @@ class ConsulServer:
     """
 
     def __init__(self, binary: str, *arguments: str) -> None:
-        """`arguments` are further ones for `consul agent`, such as "-hcl", 'acl { enabled = true }'."""
-        self._command = [binary, "agent", "-dev", "-bind=127.0.0.1", *arguments]
+        """`arguments` are further ones for `consul agent`, such as "-hcl", 'acl { enabled = true }'. It has no port
+        for other datacenters unless they say `-serf-wan-port`."""
+        self._command = [binary, "agent", "-dev", "-bind=127.0.0.1", "-serf-wan-port=-1", *arguments]
         self._ports = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -172,7 +173,7 @@ def end_process(process: subprocess.Popen[bytes], *, kill: bool = False) -> None
 
 def _port_arguments(ports: Sequence[int]) -> list[str]:
     http, serf, server = ports
-    off = ["-dns-port=-1", "-grpc-port=-1", "-serf-wan-port=-1"]
+    off = ["-dns-port=-1", "-grpc-port=-1"]
     return [f"-http-port={http}", f"-serf-lan-port={serf}", f"-server-port={server}", *off]
 
 

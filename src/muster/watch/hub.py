@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+from muster.model.errors import BadConfiguration
 from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
-from muster.registry.protocol import Discovery
-from muster.watch.backoff import Backoff
+from muster.registry.protocol import Discovery, Regional
 from muster.watch.background import background_tasks
+from muster.watch.backoff import Backoff
 from muster.watch.belief import Doubt
 from muster.watch.disk import Disk
 from muster.watch.keeper import Keeper
@@ -65,7 +67,7 @@ class Hub:
         self._overrides = overrides or Overrides()
         self._keeper = None if disk is None else Keeper(disk)
         self._settings = settings
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[_Key, _Watched] = {}
         self._group: asyncio.TaskGroup | None = None
         self._upkeep: list[asyncio.Task[None]] = []
 
@@ -88,23 +90,34 @@ class Hub:
         self._group = None
         await self._tasks.__aexit__(kind, error, trace)
 
-    def watch(self, name: str) -> Subscription:
+    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> Subscription:
         """Share in the watch of `name`, which starts now if nobody else has one. Close it when done.
 
-        Raises BadConfiguration for an override of the name that cannot be used.
+        `datacenters`, in order of preference: others than those of the registry's URL. Raises BadConfiguration for an
+        override of the name that cannot be used, and where the registry knows of no datacenters.
         """
         if self._group is None:
             raise RuntimeError("the hub is not open: use 'async with'")
         self._overrides.of(name)
-        watched = self._watched.get(name)
+        key = name, datacenters
+        watched = self._watched.get(key)
         if watched is None:
-            watched = self._watched[name] = _Watched(Latest(Pending(name)))
-            watched.task = self._group.create_task(self._follow(watched.latest), name=f"muster watch {name}")
+            registry = _Place(self._within(datacenters), datacenters)
+            watched = self._watched[key] = _Watched(key, Latest(Pending(name)))
+            following = self._follow(watched.latest, registry)
+            watched.task = self._group.create_task(following, name=f"muster watch {name}")
         watched.readers += 1
         if watched.ending is not None:
             watched.ending.cancel()
             watched.ending = None
         return Subscription(self, watched)
+
+    def _within(self, datacenters: tuple[str, ...]) -> Discovery:
+        if not datacenters:
+            return self._discovery
+        if not isinstance(self._discovery, Regional):
+            raise BadConfiguration(f"{self._discovery} knows of no datacenters: leave out dc={list(datacenters)}")
+        return self._discovery.within(datacenters)
 
     def _release(self, watched: _Watched) -> None:
         watched.readers -= 1
@@ -112,15 +125,14 @@ class Hub:
             watched.ending = asyncio.get_running_loop().call_later(self._settings.linger, self._end, watched)
 
     def _end(self, watched: _Watched) -> None:
-        name = watched.latest.value.name
-        self._watched.pop(name, None)
-        self._observe(WatchEnded(name))
+        self._watched.pop(watched.key, None)
+        self._observe(WatchEnded(watched.key[0]))
         if watched.ending is not None:
             watched.ending.cancel()
         if watched.task is not None:
             watched.task.cancel()
 
-    async def _follow(self, latest: Latest[Snapshot]) -> None:
+    async def _follow(self, latest: Latest[Snapshot], registry: _Place) -> None:
         """Follow the name wherever it is to be found, and start over when its override changes."""
         name = latest.value.name
         while True:
@@ -128,7 +140,7 @@ class Hub:
             source = None if override is None else override.source()
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(
-                    self._follow_registry(latest) if source is None else self._follow_source(source, latest)
+                    self._follow_registry(latest, registry) if source is None else self._follow_source(source, latest)
                 )
                 await self._overrides.changed(name, override)
                 following.cancel()
@@ -136,13 +148,13 @@ class Hub:
     async def _follow_source(self, source: Discovery, latest: Latest[Snapshot]) -> None:
         await follow(source, latest, self._observe, backoff=self._settings.backoff, doubt=Doubt(grace=0))
 
-    async def _follow_registry(self, latest: Latest[Snapshot]) -> None:
-        keeper = self._keeper
-        remembered = await keeper.load(latest.value.name) if keeper else None
-        unlisten = latest.listen(keeper.note) if keeper else None
+    async def _follow_registry(self, latest: Latest[Snapshot], registry: _Place) -> None:
+        keeper, place = self._keeper, ",".join(registry.datacenters)
+        remembered = await keeper.load(latest.value.name, place) if keeper else None
+        unlisten = latest.listen(partial(keeper.note, place)) if keeper else None
         try:
             await follow(
-                self._discovery,
+                registry.discovery,
                 latest,
                 self._observe,
                 backoff=self._settings.backoff,
@@ -154,10 +166,23 @@ class Hub:
                 unlisten()
 
 
+_Key = tuple[str, tuple[str, ...]]
+"""A name, and the datacenters to find it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Whom to ask, and in which datacenters; none are those of the registry's URL."""
+
+    discovery: Discovery
+    datacenters: tuple[str, ...]
+
+
 class _Watched:
     """One name's watch, its readers, and the timer that ends it when the last has gone."""
 
-    def __init__(self, latest: Latest[Snapshot]) -> None:
+    def __init__(self, key: _Key, latest: Latest[Snapshot]) -> None:
+        self.key = key
         self.latest = latest
         self.readers = 0
         self.task: asyncio.Task[None] | None = None
