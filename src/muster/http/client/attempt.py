@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import hdrs
@@ -14,6 +16,9 @@ from muster.http.client.ending import CUT_OFF, NEVER_SENT, of_error, of_status
 from muster.http.client.link import Link
 from muster.http.client.routing import chosen
 from muster.model.outcome import Outcome
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 Send = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 """Sends a request to the link that `routing.chosen` holds, and returns when the head of the answer is there."""
@@ -45,13 +50,15 @@ class Attempt:
             self._link.broken(str(error))
         return outcome
 
-    def answered(self, response: aiohttp.ClientResponse) -> Outcome:
-        """The head of an answer is there, or all of it."""
+    def answered(self, response: aiohttp.ClientResponse, silence: float | None) -> Outcome:
+        """The head of an answer is there, or all of it. `silence`: seconds that may pass within the rest of it."""
         outcome = of_status(response.status, response.headers, time.monotonic() - self._began)
         if response.connection is None:
             self._end(outcome)
         else:
             response.connection.add_callback(partial(self._body_ended, outcome, response))
+            if silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                _limit(response.connection, silence)
         return outcome
 
     def _body_ended(self, outcome: Outcome, response: aiohttp.ClientResponse) -> None:
@@ -64,6 +71,13 @@ class Attempt:
     def _end(self, outcome: Outcome) -> None:
         self.node.end(outcome)
         self._link.release()
+
+
+def _limit(connection: Connection, silence: float) -> None:
+    """aiohttp's own limit from here on: as an option of the request it costs a timer for each read, 10 µs in all."""
+    if connection.protocol is not None:
+        connection.protocol.read_timeout = silence
+        connection.protocol.start_timeout()
 
 
 def is_short(response: aiohttp.ClientResponse) -> bool:

@@ -14,26 +14,24 @@ from muster.http.client.alarm import Alarm
 from muster.http.client.attempt import Attempt, Send, is_short
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
+from muster.http.client.methods import declares_itself
 from muster.http.client.retrying import Calling, Retrying
 from muster.http.client.services import Service
 from muster.model.errors import MusterError
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that are tried again without being declared idempotent (RFC 9110, section 9.2.1)."""
-
-IDEMPOTENCY_KEY = "Idempotency-Key"
-"""A header by which a request is declared idempotent (draft-ietf-httpapi-idempotency-key-header)."""
-
 
 class Call:
     """One request. `deadline`: until when the head of its answer must be there, as `call.deadline.deadline_of` gives
-    it. `idempotent`: the caller declares it so."""
+    it. `silence`: seconds that may pass within its body. `idempotent`: the caller declares it so."""
 
-    __slots__ = ("_calling", "_deadline", "_idempotent")
+    __slots__ = ("_calling", "_deadline", "_idempotent", "_silence")
 
-    def __init__(self, calling: Calling, deadline: float | None, *, idempotent: bool) -> None:
+    def __init__(
+        self, calling: Calling, deadline: float | None, *, silence: float | None = None, idempotent: bool = False
+    ) -> None:
         self._calling = calling
         self._deadline = deadline
+        self._silence = silence
         self._idempotent = idempotent
 
     async def __call__(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
@@ -43,7 +41,7 @@ class Call:
         for the last attempt. An answer that is not worth another attempt is the caller's, whatever its status.
         """
         service = self._calling.services.of(request.url, time.monotonic())
-        idempotent = self._idempotent or request.method in SAFE or IDEMPOTENCY_KEY in request.headers
+        idempotent = self._idempotent or declares_itself(request)
         limit = Alarm(self._calling.alarms, self._deadline)
         retrying: Retrying | None = None
         try:
@@ -66,7 +64,7 @@ class Call:
                 attempt.failed(error)
                 raise
             else:
-                outcome = attempt.answered(answer)
+                outcome = attempt.answered(answer, self._silence)
                 if outcome.ok:
                     return answer
             retrying = retrying or Retrying(self._calling, service, request, Attempts(idempotent, self._deadline))

@@ -44,8 +44,8 @@ class Session:
     def __init__(self, calling: Calling, timeout: float | None, dialing: Dialing) -> None:
         self._calling = calling
         self._timeout = timeout
-        self._server_name = dialing.server_name
-        self._connect = dialing.connect
+        self._dialing = dialing
+        self._silence: float | None = dialing.silence
         self._session = aiohttp.ClientSession(
             connector=Router(),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -64,17 +64,15 @@ class Session:
 
     def request(self, method: str, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
         """Send a request; awaited, or entered with `async with`, it gives an aiohttp.ClientResponse."""
-        if options.get("proxy") is not None:
-            raise ValueError("instances are called directly: proxy= cannot be used")
-        timeout = self._timeout
+        timeout, silence = self._timeout, self._silence
         if "timeout" in options:
-            options["timeout"] = given = self._with_limits(options["timeout"])
-            timeout = given.total
-        call = self._begin(timeout, idempotent=idempotent)
+            given = options["timeout"] = self._complete(options["timeout"])
+            timeout, silence = given.total, given.sock_read
+        now = time.monotonic()
+        self._calling.retrier.budget.deposit(now)
+        call = Call(self._calling, deadline_of(timeout, now), silence=silence, idempotent=idempotent)
         options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
-        if self._server_name is not None:
-            options.setdefault("server_hostname", self._server_name)
-        return self._session.request(method, url, **options)
+        return self._session.request(method, url, **self._checked(options))
 
     def get(self, url: str | URL, **options: Any) -> Answer:
         return self.request("GET", url, **options)
@@ -100,23 +98,23 @@ class Session:
 
     def ws_connect(self, url: str | URL, **options: Any) -> Socket:
         """Open a websocket (`http://`, `ws://` and their secure forms). It stays with the instance that took it."""
-        if options.get("proxy") is not None:
-            raise ValueError("instances are called directly: proxy= cannot be used")
-        if self._server_name is not None:
-            options.setdefault("server_hostname", self._server_name)
-        return self._session.ws_connect(url, **options)
+        return self._session.ws_connect(url, **self._checked(options))
 
     async def _unasked(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """For the handshakes of websockets, which aiohttp sends by itself."""
-        return await self._begin(self._timeout, idempotent=False)(request, send)
-
-    def _begin(self, timeout: float | None, *, idempotent: bool) -> Call:
         now = time.monotonic()
         self._calling.retrier.budget.deposit(now)
-        return Call(self._calling, deadline_of(timeout, now), idempotent=idempotent)
+        return await Call(self._calling, deadline_of(self._timeout, now))(request, send)
 
-    def _with_limits(self, timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
-        """As aiohttp takes it; a number alone leaves the limits on connecting and on silence in force."""
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options.get("proxy") is not None:
+            raise ValueError("instances are called directly: proxy= cannot be used")
+        if self._dialing.server_name is not None:
+            options.setdefault("server_hostname", self._dialing.server_name)
+        return options
+
+    def _complete(self, timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
+        """A ClientTimeout is taken as it is; a number says nothing of connecting and of silence."""
         if isinstance(timeout, aiohttp.ClientTimeout):
             return timeout
-        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._connect)
+        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._dialing.connect, sock_read=self._dialing.silence)

@@ -1,0 +1,80 @@
+"""How an attempt over HTTP ended."""
+
+from __future__ import annotations
+
+import asyncio
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+
+from muster.http.client.ending import of_error, of_status, retry_after
+from muster.http.client.errors import Stranger
+from muster.model.outcome import Outcome
+
+KEY = Mock(host="greeter", port=80, is_ssl=False, ssl=True)
+CONNECTOR_ERROR = aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (101, "OK"),
+        (200, "OK"),
+        (302, "OK"),
+        (404, "NOT_FOUND"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (502, "UNAVAILABLE"),
+        (503, "UNAVAILABLE"),
+        (504, "UNAVAILABLE"),
+    ],
+)
+def test_statuses(status: int, code: str) -> None:
+    assert of_status(status, {}, 0.5) == Outcome(code, seconds=0.5)
+
+
+def test_only_who_cannot_now_is_asked_when_to_come_back() -> None:
+    assert of_status(503, {"Retry-After": "2"}, 0.0).pushback == 2.0
+    assert of_status(429, {"Retry-After": "2"}, 0.0).pushback is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "unprocessed"),
+    [
+        (CONNECTOR_ERROR, "UNAVAILABLE", True),
+        (Stranger(KEY, "a stranger"), "UNAVAILABLE", True),
+        (aiohttp.ConnectionTimeoutError("late"), "UNAVAILABLE", True),
+        (aiohttp.ServerDisconnectedError(), "UNAVAILABLE", False),
+        (aiohttp.ClientOSError(104, "reset"), "UNAVAILABLE", False),
+        (aiohttp.ClientPayloadError("cut off"), "UNAVAILABLE", False),
+        (aiohttp.SocketTimeoutError("silent"), "DEADLINE_EXCEEDED", False),
+        (TimeoutError(), "DEADLINE_EXCEEDED", False),
+        (asyncio.CancelledError(), "CANCELLED", False),
+        (aiohttp.http_exceptions.BadHttpMessage("no HTTP"), "INTERNAL", False),
+        (aiohttp.ClientConnectionError("the body raised"), "UNKNOWN", False),
+        (ValueError(), "UNKNOWN", False),
+    ],
+)
+def test_errors(error: BaseException, code: str, unprocessed: bool) -> None:
+    assert of_error(error, 0.5) == Outcome(code, unprocessed, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("Thu, 01 Jan 1970 00:00:30 GMT", 20.0),
+        ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("٣", None),
+        ("9" * 400, 999999999.0),
+    ],
+)
+def test_when_to_come_back(text: str | None, seconds: float | None) -> None:
+    assert retry_after({} if text is None else {"Retry-After": text}, now=10.0) == seconds

@@ -1,0 +1,308 @@
+"""aiohttp's interface, with a service's name where a host would be."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+from yarl import URL
+
+from muster.http.client.dialing import Dialing
+from muster.model.check import Health
+from muster.model.errors import NoInstances
+from muster.model.instance import Instance
+
+pytestmark = pytest.mark.anyio
+
+NAME = "greeter"
+
+
+async def test_every_method_arrives_with_its_parts(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    for method in ("get", "post", "put", "patch", "delete", "options"):
+        url, headers = "http://greeter/echo", {"X-Tenant": "t"}
+        async with getattr(session, method)(url, params={"name": "x"}, json={"y": 1}, headers=headers) as answer:
+            told = await answer.json()
+        assert (told["by"], told["method"], told["query"]) == ("a", method.upper(), {"name": "x"})
+        assert (told["headers"]["Host"], told["headers"]["X-Tenant"], told["body"]) == (NAME, "t", '{"y": 1}')
+    async with session.head("http://greeter/echo") as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
+
+
+async def test_a_request_can_be_awaited(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    answer = await session.get(URL("http://greeter/echo"))
+    assert str(answer.url) == "http://greeter/echo"
+    assert (await answer.json())["by"] == "a"
+    answer.release()
+
+
+async def test_requests_go_to_every_instance(world: Any) -> None:
+    for letter in "abc":
+        await world.web(letter)
+    session = await world.session()
+    by: set[str] = set()
+    async with asyncio.timeout(5):
+        while by != {"a", "b", "c"}:
+            async with session.get("http://greeter/status/200") as answer:
+                by.add(await answer.text())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"text", "text", {"field": "text"}, aiohttp.FormData({"field": "text"})],
+    ids=["bytes", "str", "dict", "form"],
+)
+async def test_bodies_of_every_kind(world: Any, data: object) -> None:
+    await world.web("a")
+    session = await world.session()
+    async with session.post("http://greeter/echo", data=data) as answer:
+        assert "text" in (await answer.json())["body"]
+
+
+async def test_bodies_are_streamed_both_ways(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+
+    async def numbers() -> AsyncIterator[bytes]:
+        for number in range(3):
+            yield b"%d" % number
+
+    async with session.post("http://greeter/echo", data=numbers()) as answer:
+        assert (await answer.json())["body"] == "012"
+    async with session.get("http://greeter/stream?hang") as answer:
+        assert [await answer.content.readline() for _ in range(3)] == [b"0\n", b"1\n", b"2\n"]
+
+
+async def test_the_host_header_can_be_set(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    async with session.get("http://greeter/echo", headers={"Host": "greeter.example.org"}) as answer:
+        assert (await answer.json())["headers"]["Host"] == "greeter.example.org"
+
+
+async def test_cookies_are_not_kept(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    for _ in range(2):
+        async with session.get("http://greeter/echo") as answer:
+            assert "Cookie" not in (await answer.json())["headers"]
+            assert answer.cookies["seen"].value == "yes"
+    async with session.get("http://greeter/echo", cookies={"mine": "1"}) as answer:
+        assert (await answer.json())["headers"]["Cookie"] == "mine=1"
+
+
+async def test_middlewares_of_the_caller_see_the_whole_request_once(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    seen = []
+
+    async def middleware(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        response = await send(request)
+        seen.append(response.status)
+        return response
+
+    async with session.get("http://greeter/once/503", middlewares=(middleware,)) as answer:
+        assert answer.status == 200
+    assert seen == [200]
+
+
+async def test_a_websocket_stays_with_its_instance(world: Any) -> None:
+    servers = [await world.web(letter) for letter in "abc"]
+    session = await world.session()
+    for url in ("http://greeter/ws", "ws://greeter/ws"):
+        async with session.ws_connect(url) as socket:
+            replies = set()
+            for word in ("one", "two", "three"):
+                await socket.send_str(word)
+                replies.add((await socket.receive_str()).partition(":")[0])
+            assert len(replies) == 1
+    assert sum(len(server.requests) for server in servers) == 2
+
+
+async def test_redirects_are_followed_by_name(world: Any) -> None:
+    first, second = await world.web("a"), await world.web("o", name="orders")
+    session = await world.session()
+    async with session.get("http://greeter/redirect?to=http://orders/echo") as answer:
+        assert (await answer.json())["by"] == "o"
+        assert [hop.status for hop in answer.history] == [302]
+    async with session.post("http://greeter/redirect?status=307&to=/echo", data="kept") as answer:
+        assert (await answer.json())["body"] == "kept"
+    async with session.get("http://greeter/redirect?to=/echo", allow_redirects=False) as answer:
+        assert answer.status == 302
+    assert len(second.requests) == 1
+    with pytest.raises(aiohttp.InvalidURL, match="is an address"):
+        await session.get("http://greeter/redirect?to=http://127.0.0.1/echo")
+    with pytest.raises(aiohttp.InvalidURL, match="it names port"):
+        await session.get(f"http://greeter/redirect?to=http://localhost:{first.port}/echo")
+    with pytest.raises(aiohttp.ClientConnectorError, match="no instance of 'example"):
+        await session.get("http://greeter/redirect?to=https://example.com/")
+
+
+async def test_nobody_there_is_an_error_of_both_worlds(world: Any) -> None:
+    session = await world.session()
+    with pytest.raises(NoInstances, match="no instance of 'nobody' to call: the registry knows nobody") as none:
+        await session.get("http://nobody/")
+    assert (none.value.name, none.value.known) == ("nobody", False)
+    assert isinstance(none.value, aiohttp.ClientConnectorError)
+    world.book.know(NAME, Instance("a", NAME, "127.0.0.1", 1, health=Health.CRITICAL))
+    with pytest.raises(aiohttp.ClientConnectorError, match="1 registered: 1 critical") as all_out:
+        await session.get("http://greeter/")
+    assert isinstance(all_out.value, NoInstances) and all_out.value.known
+
+
+async def test_instances_that_speak_grpc_are_not_called(world: Any) -> None:
+    session = await world.session()
+    world.book.know(NAME, Instance("a", NAME, "127.0.0.1", 1, protocol="grpc"))
+    with pytest.raises(NoInstances, match="1 speaking grpc, not http"):
+        await session.get("http://greeter/")
+
+
+async def test_a_name_is_never_asked_of_dns(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"DNS was asked for {arguments}")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", refuse)
+    await world.web("a", name="localhost")
+    session = await world.session()
+    async with session.get("http://localhost/echo") as answer:
+        assert answer.status == 200
+    with pytest.raises(NoInstances):
+        await session.get("http://example.com/")
+
+
+async def test_an_instance_may_be_registered_by_a_hosts_name(world: Any) -> None:
+    server = await world.web("a", known=False)
+    world.book.know(NAME, Instance("a", NAME, "localhost", server.port))
+    session = await world.session()
+    async with session.get("http://greeter/echo") as answer:
+        assert (await answer.json())["by"] == "a"
+
+
+async def test_a_proxy_is_refused(world: Any) -> None:
+    session = await world.session()
+    with pytest.raises(ValueError, match="called directly"):
+        session.get("http://greeter/", proxy="http://proxy:3128")
+    with pytest.raises(ValueError, match="called directly"):
+        session.ws_connect("http://greeter/", proxy="http://proxy:3128")
+
+
+async def test_a_closed_session_refuses(world: Any) -> None:
+    await world.web("a")
+    transport = await world.transport()
+    async with transport.session.get("http://greeter/echo"):
+        pass
+    await transport.close()
+    assert transport.session.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        await transport.session.get("http://greeter/echo")
+
+
+# Time limits.
+
+
+async def test_the_clients_timeout_is_for_the_head_of_an_answer(world: Any) -> None:
+    await world.web("a")
+    session = await world.session(timeout=0.2)
+    with pytest.raises(aiohttp.ServerTimeoutError, match="greeter: no answer in time from a at 127"):
+        await session.get("http://greeter/hang")
+    async with session.get("http://greeter/stream?hang") as answer:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.4):
+                await answer.read()
+
+
+@pytest.mark.parametrize("timeout", [0.2, aiohttp.ClientTimeout(total=0.2)], ids=["number", "ClientTimeout"])
+async def test_a_requests_timeout_is_for_all_of_it(world: Any, timeout: object) -> None:
+    await world.web("a")
+    session = await world.session()
+    for path in ("hang", "stream?hang"):
+        with pytest.raises(TimeoutError):
+            async with session.get(f"http://greeter/{path}", timeout=timeout) as answer:
+                await answer.read()
+
+
+async def test_a_silence_within_a_body_ends_it(world: Any) -> None:
+    await world.web("a")
+    session = await world.session(dialing=Dialing(silence=0.2))
+    async with session.get("http://greeter/stream?hang") as answer:
+        with pytest.raises(TimeoutError):
+            await answer.read()
+
+
+async def test_waiting_for_the_first_answer_of_the_registry_has_an_end(world: Any) -> None:
+    world.book.latest(NAME)
+
+    async def silence(name: str) -> AsyncIterator[object]:
+        await asyncio.get_running_loop().create_future()
+        yield
+
+    world.book.watch = silence  # type: ignore[method-assign, assignment]
+    session = await world.session(timeout=0.1)
+    with pytest.raises(aiohttp.ServerTimeoutError, match="nothing is known of 'greeter' yet"):
+        await session.get("http://greeter/")
+
+
+async def test_cancelling_a_request_leaves_nothing_behind(world: Any) -> None:
+    server = await world.web("a")
+    session = await world.session()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await session.get("http://greeter/hang")
+    server.release.set()
+    async with session.get("http://greeter/status/200") as answer:
+        assert await answer.text() == "a"
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def client_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_a_certificate_is_good_for_the_services_name(world: Any, authority: trustme.CA) -> None:
+    await world.web("a", ssl_context=server_context(authority, NAME))
+    session = await world.session(dialing=Dialing(tls=client_context(authority)))
+    async with session.get("https://greeter/echo") as answer:
+        assert (await answer.json())["by"] == "a"
+    async with session.ws_connect("wss://greeter/ws") as socket:
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "a: hello"
+
+
+async def test_the_name_in_the_certificate_can_be_another(world: Any, authority: trustme.CA) -> None:
+    await world.web("a", ssl_context=server_context(authority, "web.example.org"))
+    dialing = Dialing(tls=client_context(authority), server_name="web.example.org")
+    session = await world.session(dialing=dialing)
+    async with session.get("https://greeter/echo") as answer:
+        assert (await answer.json())["by"] == "a"
+    async with session.ws_connect("wss://greeter/ws") as socket:
+        assert not socket.closed
+
+
+async def test_a_certificate_for_somebody_else_is_refused(world: Any, authority: trustme.CA) -> None:
+    await world.web("a", ssl_context=server_context(authority, "other.example.org"))
+    session = await world.session(dialing=Dialing(tls=client_context(authority)))
+    with pytest.raises(aiohttp.ClientConnectorError, match="certificate"):
+        await session.get("https://greeter/echo")
