@@ -4,6 +4,7 @@ A map of the package. Imports go down only; siblings do not import each other.
 
     cli                       the `muster` command, one file a command
     gateway | agent           HTTP door to the services | embedded agent that speaks Consul's HTTP API
+    sync                      the Client for threads: another door to app
     app                       Service, Client: the public objects; they assemble, they decide nothing
     telemetry                 events as log lines and metrics
     http | grpc               servers and clients of the two transports
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from muster._version import __version__
 
 if TYPE_CHECKING:
+    from muster import sync
     from muster.app.client import Client
     from muster.app.service import Service
     from muster.model.check import Health
@@ -90,15 +92,18 @@ __all__ = [
     "Stale",
     "Timing",
     "__version__",
+    "sync",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "sync":
+        return import_module("muster.sync")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'muster' has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
+from muster.client.connector import Link
 from muster.client.pool import Pool
+from muster.client.pools import Pools
 from muster.grpc.calls import Calls
-from muster.grpc.link import Link
 from muster.grpc.transport import Dialing, GrpcTransport
 from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.errors import BadConfiguration, RegistryUnavailable
@@ -101,7 +102,8 @@ class Client:
             hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
             transport = self._transport(hub, retries=partial(_retries, overrides))
             await stack.enter_async_context(transport)
-            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport))
+            pools = stack.enter_context(closing(Pools(hub, self._observe)))
+            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools)
             self._stack = stack.pop_all()
         return self
 
@@ -123,8 +125,11 @@ class Client:
         return self._open.transport.channel(name, tuple(dc))
 
     def pool(self, name: str) -> Pool[Link]:
-        """The instances behind `channel(name)`, for work that the stubs do not cover."""
-        return self._open.transport.pool(name)
+        """The instances of `name`, for a protocol of your own: a database's replicas, a cache.
+
+        The same one for the same name. Nothing connects to them, so the registry alone says who is healthy.
+        """
+        return self._open.pools.of(name)
 
     async def call(
         self,
@@ -226,6 +231,7 @@ class _Parts:
     overrides: Overrides
     transport: GrpcTransport
     calls: Calls
+    pools: Pools
 
 
 def _readable(registry: Registry) -> Discovery:

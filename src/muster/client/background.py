@@ -3,7 +3,7 @@
 What is written for one event loop (hubs, pools, pickers, budgets, calls) knows nothing of threads, and is not written
 twice. One lock makes it safe for them: the loop's thread has it whenever it runs anything, and gives it up only while
 it waits for I/O; a thread that has it stands where the loop's thread stood, and may do whatever a callback of the loop
-may do. So a pick in sync code is the pick of async code, under one short lock (0.3 µs).
+may do. So a pick in sync code is the pick of async code, under one short lock.
 
 A fork copies the thread that forks and no other. Before it, the lock is taken, so that nothing is half done; after it,
 the parent goes on, and the child abandons its copy: it closes nothing, for the sockets are the parent's too, and starts
@@ -18,13 +18,14 @@ import os
 import threading
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from muster.client.entered import Loop, Standing
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 log = logging.getLogger("muster.background")
@@ -36,34 +37,34 @@ PATIENCE = 1.0
 class Background:
     """A running loop. `inside` is a context manager: within it, the calling thread may use what belongs to the loop.
 
-    Never block within `inside`, nor call anything that a user wrote: `after` is for that. Made by `background()`.
+    Never block within `inside`, nor call what a user wrote: `after` is for that. `lock` alone does for what does not
+    ask which loop is running, and costs 0.1 µs instead of 0.8. Made by `background()`.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._selector = Standing(self._lock)
+        self.lock = threading.RLock()
+        self._selector = Standing(self.lock)
         self._loop = Loop(self._selector)
         self._thread = threading.Thread(target=self._run, name="muster", daemon=True)
-        self._undisturbed = threading.Condition(self._lock)
+        self._undisturbed = threading.Condition(self.lock)
         self._forking = False
         self._occupied = 0
-        self.inside = _Inside(self._lock, self._loop)
+        self.inside = _Inside(self.lock, self._loop)
         self.abandoned = False
         self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for its result; a KeyboardInterrupt meanwhile cancels it."""
-        self._must_not_wait(work)
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return running.result()
-        except BaseException:
-            running.cancel()
-            raise
 
     def open(self, manager: AbstractAsyncContextManager[T]) -> Opened[T]:
         """Enter `manager` on the loop, in a task that lasts until `Opened.close`. Raises what entering raises."""
         return Opened(self, manager)
+
+    def must_not_wait(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Raises RuntimeError in a thread that would wait for `work` for ever."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("this thread is the one that all sync clients wait for: it cannot wait for itself")
+        if self.abandoned:
+            work.close()
+            raise RuntimeError("this was begun before the fork that made this process: begin it anew")
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin a coroutine on the loop, and do not wait."""
@@ -84,13 +85,16 @@ class Background:
             self.inside.left_to_do += (work,)
 
     def occupy(self) -> None:
-        """For who is inside: the thread goes into gRPC after this, and no fork must happen until it calls `leave`."""
+        """The thread is about to go into gRPC, and no fork must happen until it calls `leave`.
+
+        For who has the lock and is not inside: while a fork is under way, it waits.
+        """
         if self._forking:
             self._undisturbed.wait_for(lambda: not self._forking, PATIENCE)
         self._occupied += 1
 
     def leave(self) -> None:
-        """For who is inside: the end of what `occupy` has begun."""
+        """For who has the lock: the end of what `occupy` has begun."""
         self._occupied -= 1
         if self._forking and not self._occupied:
             self._undisturbed.notify_all()
@@ -100,7 +104,7 @@ class Background:
 
         False where somebody still is. `resume` or `abandon` must follow.
         """
-        self._lock.acquire()
+        self.lock.acquire()
         self._forking = True
         return self._undisturbed.wait_for(lambda: not self._occupied, PATIENCE)
 
@@ -108,27 +112,19 @@ class Background:
         """After a fork, in the parent."""
         self._forking = False
         self._undisturbed.notify_all()
-        self._lock.release()
+        self.lock.release()
 
     def abandon(self) -> None:
         """After a fork, in the child, where this loop has no thread any more."""
         self.abandoned = True
         self._selector.abandon()
         self._forking = False
-        self._lock.release()
+        self.lock.release()
 
     def _run(self) -> None:
         self._loop.owner = threading.get_ident()
-        with self._lock:
+        with self.lock:
             self._loop.run_forever()
-
-    def _must_not_wait(self, work: Coroutine[Any, Any, Any]) -> None:
-        if threading.current_thread() is not self._thread and not self.abandoned:
-            return
-        work.close()
-        if self.abandoned:
-            raise RuntimeError("this belongs to the process that has forked this one: use the client itself, not its parts")
-        raise RuntimeError("this thread is the one that all sync clients wait for: it cannot wait for itself")
 
 
 class _Inside:
@@ -162,16 +158,33 @@ class Opened(Generic[T]):
 
     def __init__(self, background: Background, manager: AbstractAsyncContextManager[T]) -> None:
         self.background = background
+        self._running: set[Future[Any]] = set()
         self._closing = asyncio.Event()
         self._entered: Future[T] = Future()
         self._ended = background.start(self._keep(manager))
         self.value = self._entered.result()
 
+    def run(self, work: Coroutine[Any, Any, A]) -> A:
+        """Run `work` on the loop, and wait for its result. Closing cancels it, which raises RuntimeError."""
+        self.background.must_not_wait(work)
+        running = self.background.start(work)
+        self._running.add(running)
+        try:
+            return running.result()
+        except CancelledError:
+            raise RuntimeError("the client was closed meanwhile") from None
+        finally:
+            running.cancel()
+            self._running.discard(running)
+
     def close(self) -> None:
         """Raises what leaving raises. In a forked child it does nothing: there, nothing of this is open."""
-        if not self.background.abandoned:
-            self.background.call(self._closing.set)
-            self._ended.result()
+        if self.background.abandoned:
+            return
+        for running in tuple(self._running):
+            running.cancel()
+        self.background.call(self._closing.set)
+        self._ended.result()
 
     async def _keep(self, manager: AbstractAsyncContextManager[T]) -> None:
         try:
@@ -235,6 +248,4 @@ def _after_fork_in_child() -> None:
     _starting.release()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Generic, Self
+from typing import Any, Generic, Self
 
-from muster.client.background import Background
+from muster.client.background import Background, Opened
 from muster.client.connector import LinkT
 from muster.client.lease import Lease
 from muster.client.pool import Pool
@@ -45,8 +45,8 @@ class SyncLease(Generic[LinkT]):
 class SyncPool(Generic[LinkT]):
     """The instances of one name, and whose turn it is. For any number of threads; may be made before a fork."""
 
-    def __init__(self, find: Callable[[], tuple[Background, Pool[LinkT]]]) -> None:
-        """`find` gives the pool of the present process, and the loop that it belongs to."""
+    def __init__(self, find: Callable[[], tuple[Opened[Any], Pool[LinkT]]]) -> None:
+        """`find` gives the pool of the present process, and what it was opened with."""
         self._find = find
 
     def pick(self) -> SyncLease[LinkT]:
@@ -54,20 +54,20 @@ class SyncPool(Generic[LinkT]):
 
         Raises NoInstances where nobody can be used now, and RegistryUnavailable where nothing is known yet.
         """
-        background, pool = self._find()
-        with background.inside:
-            return SyncLease(background, pool.pick())
+        opened, pool = self._find()
+        with opened.background.inside:
+            return SyncLease(opened.background, pool.pick())
 
     def lease(self, *, timeout: float | None = None, wait_for_ready: bool = False) -> SyncLease[LinkT]:
         """As `pick`, but it waits while the registry's first answer is due; with `wait_for_ready`, until there is
         somebody. Raises TimeoutError after `timeout` seconds."""
-        background, pool = self._find()
-        return SyncLease(background, background.run(_lease(pool, timeout, wait_for_ready)))
+        opened, pool = self._find()
+        return SyncLease(opened.background, opened.run(_lease(pool, timeout, wait_for_ready)))
 
     def explain(self) -> list[tuple[Instance, str]]:
         """Every instance, with what keeps it from being chosen; an empty text if nothing does."""
-        background, pool = self._find()
-        with background.inside:
+        opened, pool = self._find()
+        with opened.background.inside:
             return pool.explain()
 
 

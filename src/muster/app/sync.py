@@ -1,0 +1,183 @@
+"""Client for threads: what `muster.Client` is for an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from muster.app.client import Client as AsyncClient
+from muster.call.deadline import DEFAULT_TIMEOUT
+from muster.call.retry import RETRIES, RetryPolicy
+from muster.client.background import Opened, background, starting
+from muster.client.connector import Link
+from muster.client.pool import Pool
+from muster.client.sync_pool import SyncPool
+from muster.grpc.sync.channel import Channel, Service
+from muster.grpc.sync.dialing import SyncDialing
+from muster.grpc.sync.fork import prepare
+from muster.grpc.transport import Dialing
+from muster.model.events import Observer
+from muster.model.snapshot import Answer, Snapshot
+from muster.registry.protocol import Discovery
+
+
+class Client:
+    """Finds services by name and calls their instances directly, for threads: Flask, Django, Celery, scripts.
+
+        with muster.sync.Client() as client:
+            say = SayStub(client.channel("greeter"))
+            reply = say.Hello(HelloRequest(name="world"))
+
+    In a server, make one for the process, `open` it where the application is made, and let it live: whatever it
+    watches and connects to is shared by all threads. Discovery runs on one thread in the background.
+
+    It may be opened before a fork, as gunicorn with `--preload`, Celery and multiprocessing do: a child begins anew
+    with its first call, and what was made of the client before, channels, stubs and pools, works there.
+
+    The arguments are those of `muster.Client`. The interceptors of `dialing` are those of grpc.intercept_channel;
+    `observe` is called on any thread.
+    """
+
+    def __init__(
+        self,
+        registry: str | Discovery | None = None,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        idempotent: Iterable[str] = (),
+        retry: RetryPolicy = RETRIES,
+        dialing: Dialing | None = None,
+        cache_dir: Path | str | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        self._dialing = dialing or Dialing()
+        self._client = partial(
+            AsyncClient,
+            registry,
+            timeout=timeout,
+            idempotent=tuple(idempotent),
+            retry=retry,
+            cache_dir=cache_dir,
+            observe=observe,
+        )
+        self._open = False
+        self._opened: Opened[AsyncClient] | None = None
+        self._channels: dict[tuple[str, tuple[str, ...]], Channel] = {}
+        prepare()
+
+    def open(self) -> Self:
+        """Begin, as entering it does. Raises BadConfiguration for what cannot be used."""
+        if self._open:
+            raise RuntimeError("this client is open already")
+        self._open = True
+        try:
+            self._here()
+        except BaseException:
+            self._open = False
+            raise
+        return self
+
+    def close(self) -> None:
+        """Cancels the calls under way, closes every connection and ends every watch. May be called again."""
+        with starting():
+            self._open = False
+            opened, self._opened = self._opened, None
+            self._channels = {}
+        if opened is not None:
+            opened.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def channel(self, name: str, *, dc: Iterable[str] = ()) -> grpc.Channel:
+        """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
+
+        `dc` as in `muster.Client.channel`. The same one for the same arguments; leave it open. Watching and connecting begin with the first call. Failures
+        arrive as grpc.RpcError, UNAVAILABLE where there is nobody to call: its text says why.
+        """
+        self._must_be_open()
+        key = name, tuple(dc)
+        return self._channels.setdefault(key, Channel(partial(self._service, *key)))
+
+    def pool(self, name: str) -> SyncPool[Link]:
+        """The instances of `name`, for a protocol of your own: a database's replicas, a cache. Nothing connects to
+        them, so the registry alone says who is healthy."""
+        self._must_be_open()
+        return SyncPool(partial(self._pool, name))
+
+    def call(
+        self,
+        name: str,
+        method: str,
+        payload: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Iterable[tuple[str, str | bytes]] = (),
+    ) -> Any:
+        """Call a method of a service by name, JSON values in and out; no stub is needed. As `muster.Client.call`."""
+        here = self._here()
+        return here.run(here.value.call(name, method, payload, timeout=timeout, metadata=metadata))
+
+    def watch(self, name: str) -> Generator[Snapshot, None, None]:
+        """What is known of `name`, now and whenever it changes; waits in between. As `muster.Client.watch`."""
+        here = self._here()
+        snapshots = here.value.watch(name)
+        try:
+            while True:
+                yield here.run(_next(snapshots))
+        finally:
+            if not here.background.abandoned:
+                here.background.start(snapshots.aclose())
+
+    def snapshot(self, name: str) -> Answer:
+        """What the registry says of `name`, asked now. Raises RegistryUnavailable and Denied."""
+        here = self._here()
+        return here.run(here.value.snapshot(name))
+
+    def names(self) -> Mapping[str, frozenset[str]]:
+        """Every name that the registry knows, with the tags in use, asked now. Raises as `snapshot`."""
+        here = self._here()
+        return here.run(here.value.names())
+
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise RuntimeError("the client is not open: use 'with muster.sync.Client() as client', or client.open()")
+
+    def _here(self) -> Opened[AsyncClient]:
+        """The client on this process's loop, opened anew after a fork."""
+        opened = self._opened
+        if opened is not None and not opened.background.abandoned:
+            return opened
+        with starting():
+            self._must_be_open()
+            if self._opened is None or self._opened.background.abandoned:
+                loop = background()
+                self._opened = loop.open(self._client(dialing=SyncDialing.of(self._dialing, loop)))
+            return self._opened
+
+    def _service(self, name: str, dc: tuple[str, ...]) -> Service:
+        opened = self._here()
+        return opened.run(_service(opened, name, dc))
+
+    def _pool(self, name: str) -> tuple[Opened[AsyncClient], Pool[Link]]:
+        opened = self._here()
+        with opened.background.inside:
+            return opened, opened.value.pool(name)
+
+
+async def _service(opened: Opened[AsyncClient], name: str, dc: tuple[str, ...]) -> Service:
+    return Service(opened, opened.value.channel(name, dc=dc))
+
+
+async def _next(snapshots: Any) -> Snapshot:
+    snapshot: Snapshot = await anext(snapshots)
+    return snapshot

@@ -1,0 +1,95 @@
+"""A sync channel in the shape of the grpc.aio channel that `grpc.connection` and calls by name work with."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc._cython import cygrpc
+
+from muster.client.background import Background
+from muster.grpc.sync.bridged import Answer, Dialogue, Stub
+
+OWN = ("/grpc.health.", "/grpc.reflection.")
+"""What muster asks an instance for its own sake."""
+
+_STATES = {state.value[0]: state for state in grpc.ChannelConnectivity}
+
+
+class Bridge:
+    """One connection: `channel` carries calls, and `own` what muster asks for its own sake. Make it on the loop."""
+
+    def __init__(self, channel: grpc.Channel, own: grpc.Channel, background: Background) -> None:
+        self._channel = channel
+        self._own = own
+        self._core = _core(channel)
+        self._background = background
+        self._state = grpc.ChannelConnectivity.IDLE
+        self._moved = asyncio.Event()
+        self._closed = False
+        channel.subscribe(self._hear, try_to_connect=True)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """The state at this very moment (0.3 µs)."""
+        if self._closed:
+            return grpc.ChannelConnectivity.SHUTDOWN
+        if self._core is None:
+            return self._state
+        return _STATES[self._core.check_connectivity_state(try_to_connect)]
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        while self.get_state() is last_observed_state:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def close(self, grace: float | None = None) -> None:
+        """Cancels the calls at once. In a thread: it waits for the one that watches the state, up to 0.2 s."""
+        self._closed = True
+        self._moved.set()
+        self._channel.unsubscribe(self._hear)
+        await asyncio.to_thread(self._channel.close)
+
+    def unary_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
+        return Stub(self._background, self._carrying(method).unary_unary(method, *codec, **named), Answer)
+
+    def unary_stream(self, method: str, *codec: Any, **named: Any) -> Stub:
+        return Stub(self._background, self._carrying(method).unary_stream(method, *codec, **named), Dialogue)
+
+    def stream_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
+        return Stub(self._background, self._carrying(method).stream_unary(method, *codec, **named), None)
+
+    def stream_stream(self, method: str, *codec: Any, **named: Any) -> Stub:
+        return Stub(self._background, self._carrying(method).stream_stream(method, *codec, **named), Dialogue)
+
+    def _carrying(self, method: str) -> grpc.Channel:
+        return self._own if method.startswith(OWN) else self._channel
+
+    def _hear(self, state: grpc.ChannelConnectivity) -> None:
+        """Called by a thread of gRPC. It goes on in a forked child, whose parent's loop does not want to hear it."""
+        if self._background.abandoned:
+            self._channel.unsubscribe(self._hear)
+        else:
+            self._background.call(self._note, state)
+
+    def _note(self, state: grpc.ChannelConnectivity) -> None:
+        self._state = state
+        self._moved.set()
+
+
+def innermost(channel: Any) -> Any:
+    """The channel of grpc itself within what interceptors have wrapped it in; `channel`, if it cannot be found."""
+    inner = channel
+    while inner is not None:
+        if isinstance(getattr(inner, "_channel", None), cygrpc.Channel):
+            return inner
+        inner = getattr(inner, "_channel", None)
+    return channel
+
+
+def _core(channel: Any) -> Any:
+    """The cython channel, which tells its state when it is asked. A sync channel tells its subscribers alone, from a
+    thread, and a call sent before it has told that the connection is lost would make the channel connect anew."""
+    core = getattr(innermost(channel), "_channel", None)
+    return core if isinstance(core, cygrpc.Channel) else None

@@ -1,0 +1,259 @@
+"""The channel that ordinary generated stubs take: a name instead of an address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from muster.client.background import Background, Opened
+from muster.grpc.attempting import Terms
+from muster.grpc.method import Kind, Method
+from muster.grpc.sync.handles import Answers, Handle
+from muster.grpc.sync.requests import Requests
+from muster.grpc.sync.running import Running
+from muster.grpc.sync.waiting import answer
+from muster.grpc.sync.work import Ask, Work
+
+_itself: Ask = lambda stub: stub  # noqa: E731
+_with_call: Ask = attrgetter("with_call")
+_future: Ask = attrgetter("future")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a channel is made of in one process: a `muster.grpc.channel.Channel` on the loop."""
+
+    opened: Opened[Any]
+    channel: Any
+
+    def method(self, kind: Kind, path: str, codec: tuple[Any, Any]) -> Method:
+        return Method(self.channel._pool, self.channel._calling, kind, path, (*codec, False))
+
+
+class Channel(grpc.Channel):  # type: ignore[misc]
+    """A grpc.Channel to a service by its name: each call goes to one of its instances. For any number of threads.
+
+    What differs from a channel to an address is said of `muster.grpc.channel.Channel`; errors are grpc.RpcError. It
+    may be made before a fork: a child finds and connects to the instances by itself, with its first call. Shared by
+    everybody who asks a client for the same name: leave it open, the client closes it.
+    """
+
+    def __init__(self, find: Callable[[], Service]) -> None:
+        """`find` gives what the channel is made of in the present process, opened if it has to be."""
+        self._find = find
+        self._subscribers: dict[Callable[[Any], None], Callable[[], object]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take no more calls, and cancel those under way."""
+        service = self._find()
+        service.opened.run(service.channel.close())
+
+    def subscribe(
+        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
+    ) -> None:
+        """Have `callback` called with the state, now and whenever it has changed; READY while an instance is."""
+        service = self._find()
+        telling = service.opened.background.start(_tell(service.channel, callback))
+        self._subscribers[callback] = telling.cancel
+
+    def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+        end = self._subscribers.pop(callback, None)
+        if end is not None:
+            end()
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        return _UnaryUnary(self._find, Kind.UNARY_UNARY, method, request_serializer, response_deserializer)
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        return _UnaryStream(self._find, Kind.UNARY_STREAM, method, request_serializer, response_deserializer)
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        return _StreamUnary(self._find, Kind.STREAM_UNARY, method, request_serializer, response_deserializer)
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        _registered_method: bool | None = False,
+    ) -> Any:
+        return _StreamStream(self._find, Kind.STREAM_STREAM, method, request_serializer, response_deserializer)
+
+
+class _MultiCallable:
+    """A method, and what it is made of in this process."""
+
+    def __init__(self, find: Callable[[], Service], kind: Kind, path: str, serializer: Any, deserializer: Any) -> None:
+        self._find = find
+        self._kind = kind
+        self._path = path
+        self._codec = (serializer, deserializer)
+        self._bound: tuple[Background, Method] | None = None
+
+    def _here(self) -> tuple[Background, Method]:
+        bound = self._bound
+        return bound if bound is not None and not bound[0].abandoned else self._bind()
+
+    def _bind(self) -> tuple[Background, Method]:
+        service = self._find()
+        bound = self._bound = service.opened.background, service.method(self._kind, self._path, self._codec)
+        return bound
+
+    def _work(self, ask: Ask, request: Any, terms: Terms) -> Work:
+        background, method = self._here()
+        if method.closed:
+            raise ValueError("Cannot invoke RPC on closed channel!")
+        if terms.timeout is None:
+            terms.timeout = method.default_timeout
+        return Work(background, method, terms, ask, request)
+
+    def _begin(self, ask: Ask, request: Any, terms: Terms) -> tuple[Background, Running]:
+        """Begin a call that goes on by itself."""
+        work = self._work(ask, request, terms)
+        with work.background.inside:
+            return work.background, Running(work).begin()
+
+
+class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore[misc]
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(self._work(_itself, request, terms))
+
+    def with_call(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(self._work(_with_call, request, terms))
+
+    def future(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return Handle(*self._begin(_future, request, terms))
+
+
+class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[misc]
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return Answers(*self._begin(_itself, request, terms))
+
+
+class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[misc]
+    def __call__(
+        self,
+        request_iterator: Iterable[Any],
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(self._work(_itself, Requests(request_iterator), terms))
+
+    def with_call(
+        self,
+        request_iterator: Iterable[Any],
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(self._work(_with_call, Requests(request_iterator), terms))
+
+    def future(
+        self,
+        request_iterator: Iterable[Any],
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return Handle(*self._begin(_future, Requests(request_iterator), terms))
+
+
+class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[misc]
+    def __call__(
+        self,
+        request_iterator: Iterable[Any],
+        timeout: float | None = None,
+        metadata: Any = None,
+        credentials: Any = None,
+        wait_for_ready: bool | None = None,
+        compression: Any = None,
+    ) -> Any:
+        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        return Answers(*self._begin(_itself, Requests(request_iterator), terms))
+
+
+async def _tell(channel: Any, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+    state = None
+    while True:
+        while (now := channel.get_state()) is state:
+            await channel.wait_for_state_change(now)
+        state = now
+        await asyncio.to_thread(callback, state)

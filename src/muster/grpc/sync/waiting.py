@@ -1,0 +1,144 @@
+"""Calls that are made in the calling thread, which waits for the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from muster.balance.nodes import Node
+from muster.call.deadline import deadline_of, remaining
+from muster.grpc.link import Link
+from muster.grpc.sync.attempts import Here
+from muster.grpc.sync.failure import CANCELLED, OK
+from muster.grpc.sync.threaded import Threaded
+from muster.grpc.sync.work import Work
+from muster.model.errors import MusterError
+from muster.model.outcome import Outcome
+
+
+def answer(work: Work) -> Any:
+    """Make the call, with as many attempts as it takes. Called outside; raises the call's error.
+
+    Most calls need one attempt, on an instance that is ready. That much is done here, in 5 µs beside the 190 µs of CPU
+    of a bare call, where a Waiting takes 35: it takes over when anything else happens.
+    """
+    with work.background.lock:
+        first = _begin(work)
+    if first is None:
+        return Waiting.begun(work).answer()
+    terms = work.terms
+    try:
+        result = first.stub(work.message(), terms.timeout, terms.metadata, terms.credentials, None, terms.compression)
+    except BaseException as error:
+        return Waiting.after(work, first, error).answer()
+    with work.background.lock:
+        _succeed(work, first)
+    return result
+
+
+class _First:
+    """The first attempt, under way."""
+
+    __slots__ = ("began", "link", "node", "stub")
+
+    def __init__(self, began: float, node: Node[Link], link: Link, stub: Any) -> None:
+        self.began = began
+        self.node = node
+        self.link = link
+        self.stub = stub
+
+
+def _begin(work: Work) -> _First | None:
+    """As Attempting.begin; None where nobody is ready."""
+    work.background.occupy()
+    try:
+        node = work.method.choose()
+    except MusterError:
+        work.background.leave()
+        return None
+    link = node.link
+    assert link is not None, "a node is chosen only while it has a link"
+    bound: Any = work.method.bind(link)
+    node.begin()
+    link.hold()
+    return _First(time.monotonic(), node, link, work.ask(bound.blocking))
+
+
+def _succeed(work: Work, first: _First) -> None:
+    now = time.monotonic()
+    work.background.leave()
+    work.method.retrier.budget.deposit(now)
+    first.node.end(Outcome("OK", seconds=now - first.began))
+    first.link.release()
+
+
+class Waiting(Threaded):
+    """A call whose attempts are all made by the thread that waits for the answer."""
+
+    _raised: BaseException | None = None
+
+    @classmethod
+    def begun(cls, work: Work) -> Waiting:
+        with work.background.inside:
+            return cls(work).begin()
+
+    @classmethod
+    def after(cls, work: Work, first: _First, error: BaseException) -> Waiting:
+        """Go on after a first attempt that was made without it."""
+        deadline = deadline_of(work.terms.timeout, first.began)
+        work.terms.timeout = remaining(deadline, time.monotonic())
+        with work.background.inside:
+            work.background.leave()
+            call = cls(work)
+            call._adopt(first)
+            call._fail(error)
+            return call
+
+    def answer(self) -> Any:
+        """Make the present attempt, and whatever has to follow. Called outside; raises the call's error."""
+        while (attempt := self._await_next()) is not None:
+            self._occupy()
+            try:
+                result = attempt.make()
+            except BaseException as error:
+                with self._leaving():
+                    self._fail(error)
+            else:
+                with self._leaving():
+                    attempt.settle(OK)
+                return result
+        self._raise_failure()
+        assert self._raised is not None, "a call without an error of its own has that of its last attempt"
+        raise self._raised
+
+    def _start(self, stub: Any, timeout: float | None) -> Here:
+        return Here(self._work, stub, timeout)
+
+    def _adopt(self, first: _First) -> None:
+        self._sent = first.began
+        self._node, self._link = first.node, first.link
+        self._inner = Here(self._work, None, None)
+        self._inner.add_done_callback(self._ended)
+
+    def _fail(self, error: BaseException) -> None:
+        """Called inside: the present attempt has failed."""
+        self._raised = error
+        self._inner.settle(error if isinstance(error, Exception) else CANCELLED)
+
+    def _await_next(self) -> Here | None:
+        """The attempt to make now; None when the call is over."""
+        if not self._settled():
+            self._wait_until(self._settled)
+        return None if self._over else self._inner
+
+    def _occupy(self) -> None:
+        with self._background.lock:
+            self._background.occupy()
+
+    @contextmanager
+    def _leaving(self) -> Iterator[None]:
+        with self._background.inside:
+            self._background.leave()
+            yield
