@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import signal
 import subprocess
@@ -62,6 +63,7 @@ class Web:
         app.router.add_route("*", "/redirect", self.redirect)
         app.router.add_route("*", "/hang", self.hang)
         app.router.add_route("*", "/stream", self.stream)
+        app.router.add_route("*", "/compressed", self.compressed)
         app.router.add_route("*", "/drop", self.drop)
         app.router.add_route("*", "/cut", self.cut)
         app.router.add_get("/ws", self.websocket)
@@ -115,6 +117,9 @@ class Web:
             await self.release.wait()
         await response.write_eof()
         return response
+
+    async def compressed(self, request: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(b"a" * 1000), headers={"Content-Encoding": "gzip"})
 
     async def drop(self, request: web.Request) -> web.Response:
         """Takes the request and answers nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from random import Random
@@ -17,6 +18,8 @@ from muster.http.client.dialing import Dialing
 from muster.http.client.link import Link, Spawn
 from muster.model.instance import Instance
 from muster.watch.backoff import Backoff
+
+log = logging.getLogger("muster.http")
 
 STEADY = 1.0
 """Seconds that a link must have lasted for its break to count as the first failure, tried anew at once."""
@@ -68,6 +71,9 @@ class Connection:
         """The life of one link. Returns when it is broken, and the pool has been told."""
         try:
             await self._open(link.connector)
+        except aiohttp.ClientSSLError as error:
+            # It is there. Requests may bring a context of their own, and those that do not are told what is wrong.
+            log.info("%s at %s: %s", self._instance.id, self._instance.address, error)
         except (aiohttp.ClientError, OSError) as error:
             link.broken(str(error) or f"{self._instance.address} took no connection in {self._dialing.connect:g} s")
             return
