@@ -32,7 +32,8 @@ _CHUNK = 256 * 1024
 class Request:
     """One request. `path` is percent-encoded; `seconds` bounds all of it, the answer included.
 
-    `index` above 0 makes it a blocking query, which the agent may hold for `wait` seconds.
+    `index` above 0 makes it a blocking query, which the agent may hold for `wait` seconds. `headers` go before the
+    client's own.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request:
     body: bytes | None = None
     index: int = 0
     wait: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
 
     def at_once(self) -> Request:
         """The same without blocking: what to ask of another agent, which knows nothing of the index."""
@@ -116,7 +118,7 @@ class Client:
                 request.method,
                 URL(f"{self._base}{request.path}?{request.query}", encoded=True),
                 data=request.body,
-                headers=self._headers(token),
+                headers=self._headers(token) | dict(request.headers),
                 timeout=aiohttp.ClientTimeout(total=request.seconds, sock_connect=CONNECT_SECONDS),
                 ssl=self._ssl,
                 server_hostname=self._server_name,
