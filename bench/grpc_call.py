@@ -83,7 +83,7 @@ async def _bare(instances: list[Instance], stack: AsyncExitStack) -> Call:
 
 
 async def _ours(instances: list[Instance], stack: AsyncExitStack) -> Call:
-    transport = await stack.enter_async_context(GrpcTransport(_Fixed(instances)))
+    transport = await stack.enter_async_context(GrpcTransport(Fixed(instances)))
     pool = transport.pool("bench")
     while any(why for _, why in pool.explain()):
         await pool.changed()
@@ -95,13 +95,13 @@ def _stub(channel: grpc.aio.Channel) -> Any:
     return channel.unary_unary(PATH, StringValue.SerializeToString, StringValue.FromString)
 
 
-class _Fixed:
+class Fixed:
     """A hub whose one name always has the same instances."""
 
     def __init__(self, instances: list[Instance]) -> None:
         self.latest: Latest[Snapshot] = Latest(Known("bench", tuple(instances)))
 
-    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> _Fixed:
+    def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> Fixed:
         return self
 
     def close(self) -> None:
@@ -110,6 +110,14 @@ class _Fixed:
 
 @contextmanager
 def servers(count: int) -> Iterator[list[Instance]]:
+    """So many servers, each in a process of its own."""
+    with servers_and_pids(count) as (instances, _):
+        yield instances
+
+
+@contextmanager
+def servers_and_pids(count: int) -> Iterator[tuple[list[Instance], list[int]]]:
+    """The same, for who wants to do them harm."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.grpc_call", f"bench-{number}"], stdout=subprocess.PIPE, text=True
@@ -117,7 +125,8 @@ def servers(count: int) -> Iterator[list[Instance]]:
         for number in range(count)
     ]
     try:
-        yield [_started(f"bench-{number}", process) for number, process in enumerate(processes)]
+        instances = [_started(f"bench-{number}", process) for number, process in enumerate(processes)]
+        yield instances, [process.pid for process in processes]
     finally:
         for process in processes:
             process.kill()
