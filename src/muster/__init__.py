@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from muster import sync
     from muster.app.client import Client
     from muster.app.service import Service
+    from muster.balance.balancing import Balancing
     from muster.model.check import Health
     from muster.model.errors import (
         BadConfiguration,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Absent": "muster.model.snapshot",
     "BadConfiguration": "muster.model.errors",
+    "Balancing": "muster.balance.balancing",
     "Client": "muster.app.client",
     "Denied": "muster.model.errors",
     "Event": "muster.model.events",
@@ -72,6 +74,7 @@ __all__ = [
     "TLS",
     "Absent",
     "BadConfiguration",
+    "Balancing",
     "Client",
     "Denied",
     "Event",

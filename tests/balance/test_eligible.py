@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from muster.balance.eligible import eligible, explain, is_fit, undecided, why_not
+from muster.balance.eligible import eligible, judge, summary, undecided, why_not
 from muster.balance.nodes import Node, Readiness
+from muster.balance.selector import Selector
 from muster.model.check import CheckState, Health
 from muster.model.instance import Instance
+
+GRPC = Selector(protocol="grpc")
 
 
 def node(
@@ -22,7 +25,8 @@ def node(
         Instance(name, "greeter", "10.0.0.1", 80, protocol=protocol, health=health, failing=failing), 0.0
     )
     made.readiness, made.why = readiness, why
-    made.fit = is_fit(made.instance, "grpc")
+    made.chosen = readiness is Readiness.READY
+    judge(made, GRPC)
     return made
 
 
@@ -43,8 +47,8 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "why"), CASES)
 def test_why_a_node_may_not_be_called(case: Node[None], why: str) -> None:
-    assert why_not(case, "grpc") == why
-    assert list(eligible([case])) == ([] if why else [case])
+    assert why_not(case, GRPC) == why
+    assert list(eligible([case]).nodes) == ([] if why else [case])
 
 
 def test_waiting_helps_only_for_what_may_become_ready() -> None:
@@ -55,9 +59,9 @@ def test_waiting_helps_only_for_what_may_become_ready() -> None:
 
 def test_a_summary_counts_and_groups() -> None:
     nodes = [node("a", Health.CRITICAL), node("b", Health.CRITICAL), node("c", readiness=Readiness.CONNECTING)]
-    assert explain(nodes, "grpc") == "3 registered: 2 critical, 1 connecting"
+    assert summary(nodes, GRPC) == "3 registered: 2 critical, 1 connecting"
 
 
 def test_a_summary_stays_short() -> None:
     nodes = [node(str(number), readiness=Readiness.DOWN, why=f"reason {number}") for number in range(100)]
-    assert explain(nodes, "grpc").endswith(", 95 more reasons")
+    assert summary(nodes, GRPC).endswith(", 95 more reasons")

@@ -19,9 +19,9 @@ def ids(nodes: object) -> list[str]:
 
 def test_a_snapshot_adds_and_removes() -> None:
     nodes: Nodes[None] = Nodes()
-    assert [ids(part) for part in nodes.update(Known("greeter", (A, B)), 1.0)] == [["a", "b"], []]
+    assert [ids(part) for part in nodes.update(Known("greeter", (A, B)), 1.0)] == [["a", "b"], [], []]
     change = nodes.update(Known("greeter", (B, C)), 2.0)
-    assert [ids(part) for part in change] == [["c"], ["a"]]
+    assert [ids(part) for part in change] == [["c"], ["a"], []]
     assert change.removed[0].gone
     assert [(node.instance.id, node.since, node.gone) for node in nodes] == [("b", 1.0, False), ("c", 2.0, False)]
 
@@ -31,7 +31,7 @@ def test_a_node_keeps_what_it_knows_under_a_new_description() -> None:
     (node,) = nodes.update(Known("greeter", (A,)), 1.0).added
     node.readiness, node.link = Readiness.READY, "link"
     node.begin()
-    assert nodes.update(Stale("greeter", (replace(A, health=Health.WARNING),), since=0.0), 2.0) == ((), ())
+    assert nodes.update(Stale("greeter", (replace(A, health=Health.WARNING),), since=0.0), 2.0) == ((), (), (node,))
     (same,) = nodes
     assert same is node
     assert (same.instance.health, same.link, same.inflight) == (Health.WARNING, "link", 1)

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from muster.balance.balancing import Balancing
 from muster.balance.nodes import Readiness
+from muster.balance.selector import Selector
+from muster.balance.subset import Subset
 from muster.client.connector import Report
 from muster.client.pool import Pool
 from muster.model.check import CheckState, Health
@@ -209,7 +212,7 @@ def test_only_ready_instances_are_chosen(connected: Connected) -> None:
     assert ids(connected.pool) == {"a", "b"}
     connected.plugs.plugs["a"].down("connection lost")
     assert ids(connected.pool) == {"b"}
-    assert [why for _, why in connected.pool.explain()] == ["down (connection lost)", ""]
+    assert [candidate.why_not for candidate in connected.pool.explain().candidates] == ["down (connection lost)", ""]
 
 
 def test_critical_instances_are_connected_to_once_healthy_and_stay_connected(connected: Connected) -> None:
@@ -220,10 +223,78 @@ def test_critical_instances_are_connected_to_once_healthy_and_stay_connected(con
     plug.ready()
     connected.latest.set(Known("db", (CRITICAL,)))
     assert not plug.closed
+    plug.down("not serving")
     with pytest.raises(NoInstances, match="critical"):
         connected.pool.choose()
+    plug.ready()
     connected.latest.set(Known("db", (B,)))
     assert ids(connected.pool) == {"b"}
+
+
+def test_in_panic_the_connection_has_the_last_word(connected: Connected) -> None:
+    connected.latest.set(Known("db", (A, B)))
+    for plug in connected.plugs.plugs.values():
+        plug.ready()
+    connected.latest.set(Known("db", (replace(A, health=Health.CRITICAL), CRITICAL)))
+    assert ids(connected.pool) == {"a", "b"}
+    assert connected.pool.explain().panic
+    connected.plugs.plugs["a"].down("not serving")
+    assert ids(connected.pool) == {"b"}
+
+
+def test_the_doubtful_are_called_while_they_are_connected(connected: Connected) -> None:
+    connected.latest.set(Known("db", (A, B)))
+    for plug in connected.plugs.plugs.values():
+        plug.ready()
+    connected.latest.set(Known("db", (), doubtful=(A, B)))
+    assert ids(connected.pool) == {"a", "b"}
+    plug = connected.plugs.plugs["a"]
+    plug.down("lost")
+    assert plug.closed
+    assert ids(connected.pool) == {"b"}
+    connected.latest.set(Known("db", (B,)))
+    assert not connected.plugs.plugs["b"].closed
+    assert ids(connected.pool) == {"b"}
+
+
+async def test_the_tables_of_hashing_pickers_are_built_on_the_loop(latest: Latest[Snapshot]) -> None:
+    pool: Pool[Wire] = Pool(latest, balancing=Balancing(picker="maglev"))
+    pool.open()
+    latest.set(Known("db", tuple(replace(A, id=str(number)) for number in range(20))))
+    while pool.busy:
+        await asyncio.sleep(0)
+    owners = {key: pool.choose(key=key).instance.id for key in map(str, range(200))}
+    assert len(set(owners.values())) == 20
+    assert all(pool.explain(key).chosen == owner for key, owner in owners.items())
+    pool.close()
+
+
+def test_a_subset_alone_is_connected_to(latest: Latest[Snapshot]) -> None:
+    plugs = Plugs()
+    pool: Pool[Wire] = Pool(latest, connector=plugs, balancing=Balancing(subset=Subset(2, position=0.3)))
+    pool.open()
+    ten = tuple(replace(A, id=str(number), port=1 + number) for number in range(10))
+    latest.set(Known("db", ten))
+    assert len(plugs.plugs) == 2
+    for plug in plugs.plugs.values():
+        plug.ready()
+    assert ids(pool, 40) == set(plugs.plugs)
+    left = tuple(instance for instance in ten if instance.id not in plugs.plugs)
+    latest.set(Known("db", left))
+    assert [plug.closed for plug in plugs.plugs.values()] == [True, True, False, False]
+    assert sum(not one.why_not.startswith("outside") for one in pool.explain().candidates) == 2
+    pool.close()
+
+
+def test_a_selector_has_its_own_view_of_a_watch(latest: Latest[Snapshot]) -> None:
+    pool: Pool[Wire] = Pool(latest, selector=Selector(tags=("canary",)))
+    pool.open()
+    latest.set(Known("db", (A, replace(B, tags=("canary",)))))
+    assert ids(pool) == {"b"}
+    latest.set(Known("db", (A, B)))
+    with pytest.raises(NoInstances, match="2 registered: 2 without the tag canary"):
+        pool.choose()
+    pool.close()
 
 
 def test_connections_are_closed_when_their_instance_has_gone(connected: Connected) -> None:

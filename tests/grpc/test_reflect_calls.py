@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 import muster
+from muster.balance.balancing import Balancing
 from muster.grpc import calls, schemas
 from muster.model.errors import Fault, NoInstances, RegistryUnavailable, Rejected
 from muster.model.instance import Instance, split_host_port
@@ -114,7 +115,7 @@ async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
 
 @pytest.fixture
 async def client(shop: Shop) -> AsyncIterator[muster.Client]:
-    async with muster.Client(shop.registry) as client:
+    async with muster.Client(shop.registry, balancing=Balancing(picker="round_robin")) as client:
         yield client
 
 

@@ -14,6 +14,8 @@ from muster.model.events import (
     Event,
     InstanceEjected,
     InstanceReturned,
+    PanicEntered,
+    PanicLeft,
     RegistrationChanged,
     RegistrationState,
     RetryBudgetExhausted,
@@ -66,6 +68,12 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             "a: a-1 is not chosen any more: connection lost",
         ),
         (InstanceReturned("a", "a-1", 0.25), logging.INFO, "a: a-1 is chosen, after 0.250 s"),
+        (
+            PanicEntered("a", 1, 4, 2),
+            logging.WARNING,
+            "a: only 1 of 4 instances are well; 2 others are called too, though they are critical or ejected",
+        ),
+        (PanicLeft("a", 2.0), logging.INFO, "a: enough instances are well again, after 2.0 s"),
         (
             AttemptFailed("a", "/p.S/M", "a-1", "UNAVAILABLE", 1, True),
             logging.INFO,

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
+from muster.balance.balancing import BALANCING, Balancing
+from muster.balance.explanation import Explanation
+from muster.balance.selector import wanted
 from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.connector import Link
-from muster.client.pool import Pool
+from muster.client.pool import Pool, settled
 from muster.client.pools import Pools
 from muster.grpc.calls import Calls
 from muster.grpc.transport import Dialing, GrpcTransport
@@ -57,6 +60,7 @@ class Client:
     have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
     `retry`: how often and when. `dialing`: credentials, options and interceptors of the connections to instances;
     `http`: TLS and limits of those that `client.http` makes.
+    `balancing`: how instances are chosen, and which are left out.
     `cache_dir`: a folder for what was last known, for a start while the registry is away.
     `observe` hears of snapshots, failures and instances left out; without it, log lines tell.
     """
@@ -70,6 +74,7 @@ class Client:
         retry: RetryPolicy = RETRIES,
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
+        balancing: Balancing = BALANCING,
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -83,7 +88,9 @@ class Client:
             idempotent=idempotent,
             policy=retry,
             dialing=dialing or Dialing(),
+            balancing=balancing,
         )
+        self._balancing = balancing
         self._timeout = timeout
         self._retry = retry
         self._dialing = http or HTTPDialing()
@@ -100,9 +107,10 @@ class Client:
             overrides = Overrides.configured(os.environ)
             disk = self._disk(str(discovery))
             hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
-            transport = self._transport(hub, retries=partial(_retries, overrides))
+            ejects = partial(_ejects, overrides)
+            transport = self._transport(hub, retries=partial(_retries, overrides), ejects=ejects)
             await stack.enter_async_context(transport)
-            pools = stack.enter_context(closing(Pools(hub, self._observe)))
+            pools = stack.enter_context(closing(Pools(hub, self._balancing, self._observe, ejects=ejects)))
             self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools)
             self._stack = stack.pop_all()
         return self
@@ -114,22 +122,58 @@ class Client:
         self._parts = self._http = None
         await self._stack.__aexit__(kind, error, trace)
 
-    def channel(self, name: str, *, dc: Iterable[str] = ()) -> grpc.aio.Channel:
+    def channel(
+        self,
+        name: str,
+        *,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> grpc.aio.Channel:
         """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
 
         `dc`: datacenters to find it in, where the registry has several, such as ["east", "west"]: west only while east
-        has nobody to call. The same channel for the same name and datacenters; leave it open. Returns at once; watching
-        and connecting begin now. Failures arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its
-        text says why.
-        """
-        return self._open.transport.channel(name, tuple(dc))
+        has nobody to call. The others narrow down whom it calls: instances that have all these tags, a version such as
+        "1.2.0", "1.x" or ">=1.2,<2", all these pairs of metadata, and are in that zone.
 
-    def pool(self, name: str) -> Pool[Link]:
+        The same channel for the same arguments; leave it open. Returns at once; watching and connecting begin now.
+        Failures arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its text says why. Raises
+        BadConfiguration for a version that means nothing.
+        """
+        return self._open.transport.channel(name, tuple(dc), wanted(tags, version, metadata, zone))
+
+    def pool(
+        self,
+        name: str,
+        *,
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> Pool[Link]:
         """The instances of `name`, for a protocol of your own: a database's replicas, a cache.
 
-        The same one for the same name. Nothing connects to them, so the registry alone says who is healthy.
+        Narrowed down as those of `channel`. The same one for the same arguments. Nothing connects to them, so the
+        registry alone says who is healthy.
         """
-        return self._open.pools.of(name)
+        return self._open.pools.of(name, wanted(tags, version, metadata, zone))
+
+    async def explain(self, name: str, *, key: str | None = None) -> Explanation:
+        """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
+
+        Connects to them if nobody has called there yet, and waits some seconds for what they say. By gRPC, or by HTTP
+        where they speak HTTP alone.
+        """
+        pool: Pool[Any] = self._open.transport.pool(name)
+        await settled(pool)
+        if pool.speaks_only("http"):
+            self.http  # opens what is closed with the client  # noqa: B018
+            assert self._http is not None
+            pool = self._http.pool(name)
+            await settled(pool)
+        return pool.explain(key)
 
     async def call(
         self,
@@ -205,6 +249,8 @@ class Client:
             dialing=self._dialing,
             observe=self._observe,
             retries=partial(_retries, parts.overrides),
+            balancing=self._balancing,
+            ejects=partial(_ejects, parts.overrides),
         )
 
     async def _opened(self, stack: AsyncExitStack) -> Discovery:
@@ -238,6 +284,11 @@ def _readable(registry: Registry) -> Discovery:
     if not isinstance(registry, Discovery):
         raise BadConfiguration(f"{registry} cannot be read, so a client finds nobody there: choose another registry")
     return registry
+
+
+def _ejects(overrides: Overrides, name: str) -> bool:
+    override = overrides.of(name)
+    return override is None or override.ejection
 
 
 def _retries(overrides: Overrides, name: str) -> bool:

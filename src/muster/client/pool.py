@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Generic
 
-from muster.balance.eligible import eligible, explain, is_fit, undecided, why_not
-from muster.balance.nodes import Node, Nodes, Readiness
-from muster.balance.policy import Picker
-from muster.balance.round_robin import RoundRobin
+from muster.balance.balancer import Balancer
+from muster.balance.balancing import BALANCING, Balancing
+from muster.balance.explanation import Explanation
+from muster.balance.nodes import Node, Readiness
+from muster.balance.selector import ANY, Selector
 from muster.client.connector import Connection, Connector, LinkT
 from muster.client.lease import Lease
 from muster.model.errors import MusterError, NoInstances, RegistryUnavailable
-from muster.model.events import InstanceEjected, InstanceReturned, Observer, ignore
-from muster.model.instance import Instance
+from muster.model.events import Observer, ignore
 from muster.model.snapshot import Absent, Pending, Snapshot
 from muster.watch.latest import Latest
 
 
+def always() -> bool:
+    return True
+
+
 class Pool(Generic[LinkT]):
-    """The instances of one name that may be called by `protocol`, and whose turn it is.
+    """The instances of one name that may be called by `protocol` and that `selector` wants, and whose turn it is.
 
     With a connector only connected instances are chosen; without one, every healthy instance is. Belongs to one event
     loop. Nothing happens before `open`; `close` ends it for good.
@@ -35,20 +39,28 @@ class Pool(Generic[LinkT]):
         protocol: str = "",
         *,
         connector: Connector[LinkT] | None = None,
-        picker: Picker[LinkT] | None = None,
+        selector: Selector = ANY,
+        balancing: Balancing = BALANCING,
+        ejects: Callable[[], bool] = always,
         observe: Observer = ignore,
     ) -> None:
+        """`ejects` tells whether calls may be held against an instance at this moment."""
         self.name = latest.value.name
+        self.key = balancing.key
         self._latest = latest
-        self._protocol = protocol
         self._connector = connector
-        self._picker: Picker[LinkT] = picker or RoundRobin()
-        self._observe = observe
-        self._nodes: Nodes[LinkT] = Nodes()
+        self._balancer: Balancer[LinkT] = Balancer(
+            self.name,
+            replace(selector, protocol=protocol or selector.protocol),
+            balancing,
+            connects=connector is not None,
+            ejects=ejects,
+            observe=observe,
+        )
         self._connections: dict[Node[LinkT], Connection] = {}
-        self._outdated = True
         self._waiting: set[asyncio.Future[None]] = set()
         self._unlisten: Callable[[], None] | None = None
+        self._working = False
         self._closed = False
 
     def open(self) -> None:
@@ -64,40 +76,41 @@ class Pool(Generic[LinkT]):
         self._take(Absent(self.name))
         self._closed = True
 
-    def choose(self, tried: Collection[Node[LinkT]] = ()) -> Node[LinkT]:
+    def choose(self, tried: Collection[Node[LinkT]] = (), key: str | None = None) -> Node[LinkT]:
         """The node for one attempt, not one of `tried` if there is another. Returns at once.
 
-        The hot path: whoever sends an attempt calls `node.begin` and `link.hold` in the same step of the event loop.
+        `key`: what calls that belong together have in common, for pickers that hash. The hot path: whoever sends an
+        attempt calls `node.begin` and `link.hold` in the same step of the event loop.
         Raises NoInstances where nobody can be called now, and RegistryUnavailable where nothing is known yet.
         """
-        if self._outdated:
-            self._refresh()
-        node = self._picker.pick(tried)
+        node = self._balancer.choose(tried, key)
         if node is None:
             raise self._nobody()
         return node
 
-    async def wait(self, tried: Collection[Node[LinkT]] = (), *, wait_for_ready: bool = False) -> Node[LinkT]:
+    async def wait(
+        self, tried: Collection[Node[LinkT]] = (), key: str | None = None, *, wait_for_ready: bool = False
+    ) -> Node[LinkT]:
         """As `choose`, but waits while the first answer of the registry or the first verdict of a connection is due.
 
         With `wait_for_ready` it waits for as long as it takes. Bound it with `asyncio.timeout`.
         """
         while True:
             try:
-                return self.choose(tried)
+                return self.choose(tried, key)
             except MusterError:
                 if self._closed or not (wait_for_ready or self.undecided):
                     raise
             await self.changed()
 
-    def pick(self) -> Lease[LinkT]:
+    def pick(self, key: str | None = None) -> Lease[LinkT]:
         """An instance for one piece of work, at once; raises as `choose` does. Release it, or use it in a `with`."""
-        return Lease(self.choose())
+        return Lease(self.choose(key=key))
 
     @asynccontextmanager
-    async def lease(self, *, wait_for_ready: bool = False) -> AsyncIterator[Lease[LinkT]]:
+    async def lease(self, key: str | None = None, *, wait_for_ready: bool = False) -> AsyncIterator[Lease[LinkT]]:
         """An instance for the length of an `async with` block; waits and raises as `wait` does."""
-        with Lease(await self.wait(wait_for_ready=wait_for_ready)) as lease:
+        with Lease(await self.wait(key=key, wait_for_ready=wait_for_ready)) as lease:
             yield lease
 
     @property
@@ -105,23 +118,34 @@ class Pool(Generic[LinkT]):
         return self._closed
 
     @property
+    def busy(self) -> bool:
+        """Whether the picker still builds the tables for what has changed."""
+        return self._working
+
+    @property
     def ready(self) -> bool:
         """Whether `choose` would find somebody now."""
-        return any(True for _ in eligible(self._nodes))
+        return self._balancer.ready
 
     @property
     def undecided(self) -> bool:
         """Whether an answer or a verdict is due, so that waiting may help soon."""
         snapshot = self._latest.value
-        return (isinstance(snapshot, Pending) and not snapshot.why) or undecided(self._nodes)
+        return (isinstance(snapshot, Pending) and not snapshot.why) or self._balancer.undecided
 
     def elsewhere(self, tried: Collection[Node[LinkT]]) -> bool:
         """Whether a node that is not one of `tried` may be called now."""
-        return any(node not in tried for node in eligible(self._nodes))
+        return self._balancer.elsewhere(tried)
 
-    def explain(self) -> list[tuple[Instance, str]]:
-        """Every instance, with what keeps it from being chosen; an empty text if nothing does."""
-        return [(node.instance, why_not(node, self._protocol)) for node in self._nodes]
+    def explain(self, key: str | None = None) -> Explanation:
+        """Every instance, why it is called or not, and which would be chosen for `key`; takes a turn where there are
+        turns."""
+        return self._balancer.explain(key)
+
+    def speaks_only(self, protocol: str) -> bool:
+        """Whether somebody is registered, and everybody with `protocol` alone."""
+        nodes = self._balancer.nodes
+        return len(nodes) > 0 and all(node.instance.protocol == protocol for node in nodes)
 
     def why(self) -> str:
         """Why nobody can be called; for people. Empty if somebody can."""
@@ -143,51 +167,53 @@ class Pool(Generic[LinkT]):
     def _take(self, snapshot: Snapshot) -> None:
         if self._closed:
             return
-        added, removed = self._nodes.update(snapshot, time.monotonic())
-        for node in removed:
-            connection = self._connections.pop(node, None)
-            if connection is not None:
-                connection.close()
-        for node in added:
-            if self._connector is None:
-                node.readiness = Readiness.READY
-        for node in self._nodes:
-            self._fit(node)
+        change = self._balancer.take(snapshot)
+        for node in change.removed:
+            self._disconnect(node)
+        if self._connector is not None:
+            for node in (*change.added, *change.changed):
+                self._connect(node, self._connector)
         self._change()
 
-    def _fit(self, node: Node[LinkT]) -> None:
+    def _connect(self, node: Node[LinkT], connector: Connector[LinkT]) -> None:
         """Connections are opened once the registry calls a node healthy, and kept through bad times."""
-        node.fit = is_fit(node.instance, self._protocol)
-        if node.fit and self._connector is not None and node not in self._connections:
-            self._connections[node] = self._connector.connect(node.instance, partial(self._report, node))
+        if node.outside:
+            self._disconnect(node)
+            self._balancer.disconnected(node)
+        elif node.fit and not node.doubtful and node not in self._connections:
+            self._connections[node] = connector.connect(node.instance, partial(self._report, node))
+
+    def _disconnect(self, node: Node[LinkT]) -> None:
+        connection = self._connections.pop(node, None)
+        if connection is not None:
+            connection.close()
 
     def _report(self, node: Node[LinkT], readiness: Readiness, why: str, link: LinkT | None) -> None:
         if node.gone:
             return
-        node.readiness, node.why, node.link = readiness, why, link
+        self._balancer.report(node, readiness, why, link)
+        if node.gone:
+            self._disconnect(node)
         self._change()
-        self._tell(node)
-
-    def _tell(self, node: Node[LinkT]) -> None:
-        ready = node.readiness is Readiness.READY
-        if node.chosen is ready:
-            return
-        now = time.monotonic()
-        if ready:
-            self._observe(InstanceReturned(self.name, node.instance.id, now - node.since))
-        else:
-            self._observe(InstanceEjected(self.name, node.instance.id, node.why))
-        node.chosen, node.since = ready, now
 
     def _change(self) -> None:
-        self._outdated = True
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+        if self._balancer.sliced and not self._working:
+            self._work()
 
-    def _refresh(self) -> None:
-        self._picker.update(tuple(eligible(self._nodes)))
-        self._outdated = False
+    def _work(self) -> None:
+        """Let the picker build its tables slice by slice. Where there is no loop, there is none to hold up."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            while self._balancer.work():
+                pass
+        else:
+            self._working = not self._closed and self._balancer.work()
+            if self._working:
+                loop.call_soon(self._work)
 
     def _nobody(self) -> MusterError:
         snapshot = self._latest.value
@@ -195,6 +221,20 @@ class Pool(Generic[LinkT]):
             return NoInstances(self.name, "the client is closed", known=True)
         if isinstance(snapshot, Pending):
             return RegistryUnavailable(f"nothing is known of {self.name!r} yet: {snapshot.why or 'no answer so far'}")
-        if not self._nodes:
+        if not len(self._balancer.nodes):
             return NoInstances(self.name, "the registry knows nobody of that name")
-        return NoInstances(self.name, explain(self._nodes, self._protocol), known=True)
+        return NoInstances(self.name, self._balancer.summary(), known=True)
+
+
+PATIENCE = 5.0
+"""Seconds that `settled` waits at most."""
+
+
+async def settled(pool: Pool[LinkT]) -> None:
+    """Returns when the registry and every connection have said something, or some seconds later."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while pool.undecided:
+                await pool.changed()
+    except TimeoutError:
+        pass  # what is known by then is an answer too

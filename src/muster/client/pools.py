@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+from muster.balance.balancing import BALANCING, Balancing
+from muster.balance.selector import ANY, Selector
 from muster.client.connector import Link
 from muster.client.pool import Pool
 from muster.model.events import Observer, ignore
@@ -9,24 +14,40 @@ from muster.watch.hub import Hub, Subscription
 
 
 class Pools:
-    """A pool for each name, to whose instances nothing connects: what the registry calls healthy may be chosen."""
+    """Pools by name and wish, to whose instances nothing connects: what the registry calls healthy may be chosen."""
 
-    def __init__(self, hub: Hub, observe: Observer = ignore) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        balancing: Balancing = BALANCING,
+        observe: Observer = ignore,
+        *,
+        ejects: Callable[[str], bool] = lambda name: True,
+    ) -> None:
         self._hub = hub
+        self._balancing = balancing
+        self._ejects = ejects
         self._observe = observe
-        self._open: dict[str, tuple[Subscription, Pool[Link]]] = {}
+        self._open: dict[tuple[str, Selector], tuple[Subscription, Pool[Link]]] = {}
 
-    def of(self, name: str) -> Pool[Link]:
-        """The pool of `name`: the same one until `close`. Following begins now.
+    def of(self, name: str, selector: Selector = ANY) -> Pool[Link]:
+        """The pool of the instances of `name` that `selector` wants: the same one until `close`. Following begins now.
 
         Raises BadConfiguration for an override of the name that cannot be used.
         """
-        if name not in self._open:
+        key = name, selector
+        if key not in self._open:
             watching = self._hub.watch(name)
-            pool: Pool[Link] = Pool(watching.latest, observe=self._observe)
-            self._open[name] = watching, pool
+            pool: Pool[Link] = Pool(
+                watching.latest,
+                selector=selector,
+                balancing=self._balancing,
+                ejects=partial(self._ejects, name),
+                observe=self._observe,
+            )
+            self._open[key] = watching, pool
             pool.open()
-        return self._open[name][1]
+        return self._open[key][1]
 
     def close(self) -> None:
         while self._open:

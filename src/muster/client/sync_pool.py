@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self
 
+from muster.balance.explanation import Explanation
 from muster.client.background import Background, Opened
 from muster.client.connector import LinkT
 from muster.client.lease import Lease
@@ -64,11 +65,11 @@ class SyncPool(Generic[LinkT]):
         opened, pool = self._find()
         return SyncLease(opened.background, opened.run(_lease(pool, timeout, wait_for_ready)))
 
-    def explain(self) -> list[tuple[Instance, str]]:
-        """Every instance, with what keeps it from being chosen; an empty text if nothing does."""
+    def explain(self, key: str | None = None) -> Explanation:
+        """As Pool.explain."""
         opened, pool = self._find()
         with opened.background.inside:
-            return pool.explain()
+            return pool.explain(key)
 
 
 async def _lease(pool: Pool[LinkT], timeout: float | None, wait_for_ready: bool) -> Lease[LinkT]:

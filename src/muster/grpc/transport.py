@@ -13,6 +13,8 @@ from typing import Any, Protocol, Self
 import grpc
 import grpc.aio
 
+from muster.balance.balancing import BALANCING, Balancing
+from muster.balance.selector import ANY, Selector
 from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
@@ -78,7 +80,7 @@ class Watcher(Protocol):
     def watch(self, name: str, datacenters: tuple[str, ...] = ()) -> Watching: ...
 
 
-_Key = tuple[str, tuple[str, ...]]
+_Key = tuple[str, tuple[str, ...], Selector]
 """A name, and the datacenters to find it in; none are those of the registry's URL."""
 
 
@@ -86,8 +88,9 @@ class GrpcTransport:
     """Channels by name. Enter it, then ask for channels; leaving closes them and cancels their calls.
 
     `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
-    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment. All
-    channels share one retry budget. For one event loop.
+    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment, and
+    `ejects(name)` whether they may be held against its instances. All channels share one retry budget. For one event
+    loop.
     """
 
     def __init__(
@@ -100,6 +103,8 @@ class GrpcTransport:
         idempotent: Iterable[str] = (),
         policy: RetryPolicy = RETRIES,
         retries: Callable[[str], bool] = lambda name: True,
+        balancing: Balancing = BALANCING,
+        ejects: Callable[[str], bool] = lambda name: True,
     ) -> None:
         if timeout is not None and timeout <= 0:
             raise BadConfiguration(f"timeout={timeout}: must be above 0, or None for no end")
@@ -109,6 +114,8 @@ class GrpcTransport:
         self._timeout = timeout
         self._idempotent = Idempotent(idempotent)
         self._retries = retries
+        self._balancing = balancing
+        self._ejects = ejects
         self._rng = Random()
         self._retrier = Retrier(policy, RetryBudget(), self._rng)
         self._open: dict[_Key, _Service] = {}
@@ -131,17 +138,18 @@ class GrpcTransport:
         await self._background.__aexit__(kind, error, trace)
         self._group = None
 
-    def channel(self, name: str, datacenters: tuple[str, ...] = ()) -> Channel:
-        """The channel to the service `name`: the same one until it is closed. Following and connecting begin now.
+    def channel(self, name: str, datacenters: tuple[str, ...] = (), selector: Selector = ANY) -> Channel:
+        """The channel to the instances of `name` that `selector` wants: the same one until it is closed. Following and
+        connecting begin now.
 
         Raises BadConfiguration for an override of the name that cannot be used, and for datacenters where the registry
         knows of none.
         """
-        return self._service((name, datacenters)).channel
+        return self._service((name, datacenters, selector)).channel
 
-    def pool(self, name: str, datacenters: tuple[str, ...] = ()) -> Pool[Link]:
-        """The pool behind the channel to `name`; a lease's `link.channel` is the channel to that instance alone."""
-        return self._service((name, datacenters)).pool
+    def pool(self, name: str, datacenters: tuple[str, ...] = (), selector: Selector = ANY) -> Pool[Link]:
+        """The pool behind that channel; a lease's `link.channel` is the channel to that instance alone."""
+        return self._service((name, datacenters, selector)).pool
 
     def _service(self, key: _Key) -> _Service:
         service = self._open.get(key)
@@ -151,11 +159,20 @@ class GrpcTransport:
         return service
 
     def _new_service(self, key: _Key) -> _Service:
-        watching = self._hub.watch(*key)
+        name, datacenters, selector = key
+        watching = self._hub.watch(name, datacenters)
         links = _Links(self._dialing, self.spawn, self._rng)
-        pool: Pool[Link] = Pool(watching.latest, GRPC, connector=links, observe=self._observe)
+        pool: Pool[Link] = Pool(
+            watching.latest,
+            GRPC,
+            connector=links,
+            selector=selector,
+            balancing=self._balancing,
+            ejects=partial(self._ejects, name),
+            observe=self._observe,
+        )
         calling = Calling(
-            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, key[0])
+            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, name)
         )
         return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, key)))
 

@@ -84,6 +84,25 @@ class InstanceReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class PanicEntered:
+    """So few of the `registered` instances are well (`believed`) that a client calls `helping` others too: they are
+    critical for the registry, or ejected. The fault is more likely with who judges than with most of a set."""
+
+    name: str
+    believed: int
+    registered: int
+    helping: int
+
+
+@dataclass(frozen=True, slots=True)
+class PanicLeft:
+    """Enough instances are well again, `after` seconds, or nobody is left who could help."""
+
+    name: str
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """One attempt of a call failed. `retrying` tells whether the caller will notice."""
 
@@ -133,6 +152,8 @@ Event = (
     | WatchEnded
     | InstanceEjected
     | InstanceReturned
+    | PanicEntered
+    | PanicLeft
     | AttemptFailed
     | RetryBudgetExhausted
     | RegistrationChanged

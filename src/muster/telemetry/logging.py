@@ -15,6 +15,8 @@ from muster.model.events import (
     Event,
     InstanceEjected,
     InstanceReturned,
+    PanicEntered,
+    PanicLeft,
     RegistrationChanged,
     RegistrationState,
     RetryBudgetExhausted,
@@ -65,8 +67,8 @@ def event_name(event: Event) -> str:
 
 @singledispatch
 def line(event: Event) -> Line:
-    """The level and the text for an event."""
-    raise TypeError(f"no line for {event!r}")
+    """The level and the text for an event. A kind that is newer than this file is shown as it is."""
+    return logging.DEBUG, f"{event}"
 
 
 @line.register
@@ -117,6 +119,19 @@ def _(event: InstanceEjected) -> Line:
 @line.register
 def _(event: InstanceReturned) -> Line:
     return logging.INFO, f"{event.name}: {event.instance_id} is chosen, after {event.after:.3f} s"
+
+
+@line.register
+def _(event: PanicEntered) -> Line:
+    return logging.WARNING, (
+        f"{event.name}: only {event.believed} of {event.registered} instances are well; "
+        f"{event.helping} others are called too, though they are critical or ejected"
+    )
+
+
+@line.register
+def _(event: PanicLeft) -> Line:
+    return logging.INFO, f"{event.name}: enough instances are well again, after {event.after:.1f} s"
 
 
 @line.register

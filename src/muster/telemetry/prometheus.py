@@ -16,6 +16,7 @@ from muster.model.events import (
     Event,
     InstanceEjected,
     InstanceReturned,
+    PanicEntered,
     RegistrationChanged,
     RegistrationState,
     RetryBudgetExhausted,
@@ -40,6 +41,10 @@ COUNTERS = {
     "muster_entries_set_aside": ("Entries of a service in the registry that cannot be used.", ("service",)),
     "muster_ejections": ("Instances that this process stopped choosing on evidence of its own.", ("service",)),
     "muster_returns": ("Instances that this process began to choose, or chooses again.", ("service",)),
+    "muster_panics": (
+        "Times that so few instances were well that this process called critical or ejected ones too.",
+        ("service",),
+    ),
     "muster_attempts_failed": (
         "Attempts of calls that failed; retried tells whether another followed, so that the caller noticed nothing.",
         ("service", "method", "code", "retried"),
@@ -104,6 +109,8 @@ class Metrics(Collector):
                 self._count("muster_ejections", event.name)
             case InstanceReturned():
                 self._count("muster_returns", event.name)
+            case PanicEntered():
+                self._count("muster_panics", event.name)
             case AttemptFailed():
                 retried = "true" if event.retrying else "false"
                 self._count("muster_attempts_failed", event.name, event.method, event.code, retried)
@@ -112,7 +119,7 @@ class Metrics(Collector):
             case RegistrationChanged():
                 self._registered(event)
             case _:
-                pass  # WatchRecovered: the snapshot that comes with it says as much
+                pass  # WatchRecovered, PanicLeft: what comes next says as much
 
     def _count(self, metric: str, *labels: str) -> None:
         self._counts[metric][labels] += 1

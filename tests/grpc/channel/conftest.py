@@ -19,6 +19,7 @@ from greeter_pb2 import HelloReply, HelloRequest
 from greeter_pb2_grpc import SayServicer, SayStub, add_SayServicer_to_server
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from muster.balance.balancing import Balancing
 from muster.grpc.transport import GrpcTransport
 from muster.model.events import Event
 from muster.model.instance import Instance
@@ -37,6 +38,7 @@ class Say(SayServicer):
         self.calls = 0
         self.metadata: list[dict[str, Any]] = []
         self.release = asyncio.Event()
+        self.cancelled = 0
 
     async def Hello(self, request: HelloRequest, context: Any) -> HelloReply:
         self.calls += 1
@@ -52,7 +54,7 @@ class Say(SayServicer):
         if command == "text":
             await context.abort(grpc.StatusCode.UNAVAILABLE, argument)
         if command == "hang":
-            await self.release.wait()
+            await self._hang()
         await context.send_initial_metadata((("served-by", self.id),))
         context.set_trailing_metadata((("done-by", self.id),))
         return HelloReply(message=f"Hello {request.name}", served_by=self.id)
@@ -66,7 +68,14 @@ class Say(SayServicer):
         if request.name == "fail after":
             await context.abort(grpc.StatusCode.UNAVAILABLE, "as asked")
         if request.name == "hang":
+            await self._hang()
+
+    async def _hang(self) -> None:
+        try:
             await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
 
     async def CollectNames(self, requests: AsyncIterator[HelloRequest], context: Any) -> HelloReply:
         self.calls += 1
@@ -147,6 +156,10 @@ def start_process(id: str, port: int = 0) -> Process:
     return Process(id, popen, int(popen.stdout.readline()))
 
 
+IN_TURN = Balancing(picker="round_robin")
+"""So that a test knows who comes next."""
+
+
 class Book:
     """A hub whose snapshots a test writes."""
 
@@ -185,7 +198,8 @@ class World:
         return process
 
     async def transport(self, **options: Any) -> GrpcTransport:
-        return await self.stack.enter_async_context(GrpcTransport(self.book, observe=self.events.append, **options))
+        options = {"observe": self.events.append, "balancing": IN_TURN} | options
+        return await self.stack.enter_async_context(GrpcTransport(self.book, **options))
 
     async def stub(self, **options: Any) -> Any:
         return SayStub((await self.transport(**options)).channel(NAME))
@@ -203,7 +217,7 @@ class World:
         """Returns when these instances, and no others, can be called."""
         pool = transport.pool(NAME)
         async with asyncio.timeout(DEADLINE):
-            while sorted(instance.id for instance, why in pool.explain() if not why) != sorted(ids):
+            while sorted(one.instance.id for one in pool.explain().candidates if not one.why_not) != sorted(ids):
                 await pool.changed()
 
 

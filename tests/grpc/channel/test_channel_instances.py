@@ -229,7 +229,7 @@ async def test_a_drained_stop_under_load_fails_no_call(world: Any) -> None:
     """The server stops once it has had time to finish what was on its way when it said that it drains."""
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     transport, stub = await connected(world, *greeters)
-    draining = next(node for node in transport.pool("greeter")._nodes if node.instance.id == "g1")
+    draining = next(node for node in transport.pool("greeter")._balancer.nodes if node.instance.id == "g1")
     stopping = False
     served: list[str] = []
 
@@ -375,7 +375,7 @@ async def test_a_stranger_on_a_dead_instances_port_gets_no_call(world: Any) -> N
     dead.popen.wait()
     stranger = await world.greeter("stranger", dead.port)
     assert await called(stub, 50) == {"g2"}
-    await world.until(lambda: any("stranger" in why for _, why in transport.pool("greeter").explain()))
+    await world.until(lambda: any("stranger" in one.why_not for one in transport.pool("greeter").explain().candidates))
     assert await called(stub, 50) == {"g2"}
     assert stranger.say.calls == 0
     assert world.told(InstanceEjected)[-1].instance_id == "g1"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
 from yarl import URL
 
+from muster.balance.balancing import BALANCING, Balancing
 from muster.client.connector import Report
 from muster.client.pool import Pool
 from muster.http.client.connection import Connection
@@ -43,8 +45,18 @@ class Service:
 class Services:
     """Finds the service that a URL means. For one event loop; `spawn` owns the tasks that keep connections."""
 
-    def __init__(self, hub: Hub, spawn: Spawn, dialing: Dialing, observe: Observer) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        spawn: Spawn,
+        dialing: Dialing,
+        observe: Observer,
+        balancing: Balancing = BALANCING,
+        ejects: Callable[[str], bool] = lambda name: True,
+    ) -> None:
         self._hub = hub
+        self._balancing = balancing
+        self._ejects = ejects
         self._spawn = spawn
         self._dialing = dialing
         self._observe = observe
@@ -81,7 +93,14 @@ class Services:
     def _new(self, scheme: str, name: str) -> Service:
         subscription = self._hub.watch(name)
         links = Links(URL.build(scheme=scheme, host=name), self._dialing, self._spawn, self._rng)
-        pool: Pool[Link] = Pool(subscription.latest, HTTP, connector=links, observe=self._observe)
+        pool: Pool[Link] = Pool(
+            subscription.latest,
+            HTTP,
+            connector=links,
+            balancing=self._balancing,
+            ejects=partial(self._ejects, name),
+            observe=self._observe,
+        )
         return Service(name, pool, subscription, links, 0.0)
 
     def _let_go(self, unwanted: Callable[[Service], bool]) -> set[Service]:
