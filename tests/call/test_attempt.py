@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from muster.call.attempt import Attempts, Decision, Fail, Retrier, Send, Wait, decide
+from muster.call.attempt import Attempts, Decision, Fail, Retrier, Send, Wait, attempt_timeout, decide
 from muster.call.budget import RetryBudget
-from muster.call.retry import NO_RETRIES, RETRIES
+from muster.call.retry import NO_RETRIES, RETRIES, RetryPolicy
 from muster.model.outcome import Outcome
 
 NOW = 100.0
@@ -42,6 +42,16 @@ CASES: list[tuple[str, dict[str, Any], Outcome, bool, Decision]] = [
     ("pushback", {"idempotent": True, "sent": 1}, Outcome("UNAVAILABLE", pushback=0.7), True, Wait(0.7)),
     ("pushback: at once", {"idempotent": True, "sent": 1}, Outcome("UNAVAILABLE", pushback=0.0), True, Send()),
     ("pushback: never", {"idempotent": True, "sent": 1}, Outcome("UNAVAILABLE", pushback=-1.0), True, Fail()),
+    ("full", {"idempotent": True, "sent": 1}, Outcome("RESOURCE_EXHAUSTED"), True, Fail()),
+    (
+        "full, for a while",
+        {"idempotent": True, "sent": 1},
+        Outcome("RESOURCE_EXHAUSTED", pushback=2.0),
+        True,
+        Wait(2.0),
+    ),
+    ("full, for ever", {"idempotent": True, "sent": 1}, Outcome("RESOURCE_EXHAUSTED", pushback=-1.0), True, Fail()),
+    ("full, not idempotent", {"sent": 1}, Outcome("RESOURCE_EXHAUSTED", pushback=2.0), True, Fail()),
     ("no time left", {"idempotent": True, "sent": 1, "deadline": NOW}, LOST, True, Fail()),
     ("no time for the pause", {"idempotent": True, "sent": 2, "deadline": NOW + 0.1}, LOST, True, Fail()),
     ("time for the pause", {"idempotent": True, "sent": 2, "deadline": NOW + 0.11}, LOST, True, Wait(0.1)),
@@ -55,6 +65,39 @@ CASES: list[tuple[str, dict[str, Any], Outcome, bool, Decision]] = [
 )
 def test_decisions(state: dict[str, Any], outcome: Outcome, elsewhere: bool, expected: Decision) -> None:
     assert decide(Attempts(**state), outcome, RETRIES, NOW, Longest(), elsewhere=elsewhere) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"idempotent": True, "sent": 1}, Send()),
+        ({"idempotent": True, "sent": 1, "deadline": NOW + 1}, Send()),
+        ({"idempotent": True, "sent": 1, "deadline": NOW + 0.001}, Fail()),
+        ({"idempotent": True, "sent": 3}, Fail()),
+        ({"sent": 1}, Fail()),
+    ],
+)
+def test_an_attempt_that_was_cut_off(state: dict[str, Any], expected: Decision) -> None:
+    policy = RetryPolicy(attempt_timeout=0.5)
+    late = Outcome("DEADLINE_EXCEEDED")
+    assert decide(Attempts(**state), late, policy, NOW, Longest(), elsewhere=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "left", "expected"),
+    [
+        ({"idempotent": True}, None, 0.5),
+        ({"idempotent": True}, 3.0, 0.5),
+        ({"idempotent": True}, 0.2, 0.2),
+        ({"idempotent": True, "sent": 1}, 3.0, 0.5),
+        ({"idempotent": True, "sent": 2}, 3.0, 3.0),
+        ({"idempotent": True, "resent": 9}, 3.0, 0.5),
+        ({}, 3.0, 3.0),
+    ],
+)
+def test_the_time_of_an_attempt(state: dict[str, Any], left: float | None, expected: float | None) -> None:
+    assert attempt_timeout(Attempts(**state), RetryPolicy(attempt_timeout=0.5), left) == expected
+    assert attempt_timeout(Attempts(**state), RETRIES, left) == left
 
 
 def test_no_retries_is_neither_kind() -> None:

@@ -51,7 +51,7 @@ def test_negative_numbers_are_refused() -> None:
 
 @given(steps=st.lists(st.floats(0, 3), max_size=200), per_second=st.integers(0, 5))
 def test_any_ten_seconds_allow_no_more_than_the_share_and_the_reserve(steps: list[float], per_second: int) -> None:
-    """A storm in which every call fails: within a second the budget never gives more than it may hold."""
+    """A storm in which every call fails: when it gives, the budget never gives more than it may hold."""
     budget = RetryBudget(ratio=0.2, per_second=per_second)
     now, calls, retries = 1000.0, [], []
     for step in steps:

@@ -46,6 +46,12 @@ def test_policies_that_make_no_sense_are_refused(wrong: dict[str, float]) -> Non
         RetryPolicy(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", [0, -1.0])
+def test_an_attempt_needs_time(wrong: float) -> None:
+    with pytest.raises(BadConfiguration, match="above 0"):
+        RetryPolicy(attempt_timeout=wrong)
+
+
 def test_pauses_grow_to_their_maximum_with_full_jitter() -> None:
     policy = RetryPolicy(initial=0.1, factor=2.0, maximum=0.5)
     rng = Random(1)

@@ -59,6 +59,9 @@ class Fail:
 
 Decision = Send | Wait | Fail
 
+LEAST = 0.002
+"""Seconds that must be left for another attempt. Less is a timer's error: the call's deadline ended the last."""
+
 
 def decide(
     state: Attempts, outcome: Outcome, policy: RetryPolicy, now: float, rng: Random, *, elsewhere: bool
@@ -69,10 +72,29 @@ def decide(
     if outcome.unprocessed:
         allowed = state.resent <= policy.resends
     else:
-        allowed = state.idempotent and outcome.code in policy.codes and state.sent < policy.attempts
+        allowed = state.idempotent and _worth_another(outcome, policy) and state.sent < policy.attempts
     if not allowed or (outcome.pushback is not None and outcome.pushback < 0):
         return Fail()
     return _in_time(_pause(state, outcome, policy, rng, elsewhere), state.deadline, now)
+
+
+def attempt_timeout(state: Attempts, policy: RetryPolicy, left: float | None) -> float | None:
+    """Seconds for the next attempt of a call that has `left` (None: no end): less only if others may follow it."""
+    limit = policy.attempt_timeout
+    if limit is None or not state.idempotent or state.sent + 1 >= policy.attempts:
+        return left
+    return limit if left is None else min(limit, left)
+
+
+def _worth_another(outcome: Outcome, policy: RetryPolicy) -> bool:
+    """A server that is full says by a pushback alone that it will not always be; a limit of the attempt is ours."""
+    match outcome.code:
+        case "RESOURCE_EXHAUSTED" if outcome.pushback is not None:
+            return True
+        case "DEADLINE_EXCEEDED" if policy.attempt_timeout is not None:
+            return True
+        case code:
+            return code in policy.codes
 
 
 def _pause(state: Attempts, outcome: Outcome, policy: RetryPolicy, rng: Random, elsewhere: bool) -> float:
@@ -85,7 +107,7 @@ def _pause(state: Attempts, outcome: Outcome, policy: RetryPolicy, rng: Random, 
 
 
 def _in_time(pause: float, deadline: float | None, now: float) -> Decision:
-    if deadline is not None and now + pause >= deadline:
+    if deadline is not None and now + pause + LEAST > deadline:
         return Fail()
     return Wait(pause) if pause > 0 else Send()
 

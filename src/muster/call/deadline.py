@@ -20,3 +20,11 @@ def deadline_of(timeout: float | None, now: float) -> float | None:
 def remaining(deadline: float | None, now: float) -> float | None:
     """Seconds left, never negative; None for no end."""
     return None if deadline is None else max(0.0, deadline - now)
+
+
+def effective_timeout(timeout: float | None, parent: float | None, now: float) -> float | None:
+    """Seconds for a call that is made while serving another, whose deadline is `parent`: it never outlives it."""
+    left = remaining(parent, now)
+    if left is None:
+        return timeout
+    return left if timeout is None else min(timeout, left)

@@ -18,6 +18,9 @@ class RetryPolicy:
     UNAVAILABLE as in gRPC itself, and CANCELLED by the server, which is how a stopping grpc.aio server answers what
     it no longer serves. `resends`: how often one call may be sent again because it was certainly not processed,
     idempotent or not; this costs the servers nothing and is not charged to the budget.
+    `attempt_timeout`: seconds for an attempt of an idempotent call after which another instance is tried; None: each
+    attempt has all the time that is left, so that an instance that hangs costs the whole call. The last attempt always
+    has all that is left, and so have calls that answer with a stream.
     `initial`, `factor`, `maximum`: the pause before the second and later retries, in seconds, exponential with full
     jitter. The first retry goes at once, to another instance.
     """
@@ -28,11 +31,14 @@ class RetryPolicy:
     initial: float = 0.05
     factor: float = 2.0
     maximum: float = 1.0
+    attempt_timeout: float | None = None
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
         if self.attempts < 1 or self.resends < 0 or self.initial < 0 or self.factor < 1 or self.maximum < 0:
             raise BadConfiguration(f"{self}: attempts and factor are at least 1, and nothing is negative")
+        if self.attempt_timeout is not None and self.attempt_timeout <= 0:
+            raise BadConfiguration(f"attempt_timeout={self.attempt_timeout}: must be above 0, or None for no limit")
 
     def pause(self, retry: int, rng: Random) -> float:
         """Seconds before the `retry`-th retry, counted from 1."""

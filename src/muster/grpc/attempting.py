@@ -28,6 +28,7 @@ from muster.grpc.ending import TRANSPORT, at_once, clarified, ending_of, is_doub
 from muster.grpc.link import Link
 from muster.model.errors import MusterError
 from muster.model.outcome import Outcome
+from muster.rpc.current import within
 
 if TYPE_CHECKING:
     from muster.grpc.method import Method
@@ -40,12 +41,13 @@ _GIVEN_UP = Outcome("CANCELLED")
 
 
 class Terms:
-    """What the caller asked for besides the request. `timeout` is for the whole call."""
+    """What the caller asked for besides the request. `timeout` is for the whole call, and no longer than what the call
+    that is being served has left."""
 
     __slots__ = ("compression", "credentials", "metadata", "timeout", "wait_for_ready")
 
     def __init__(self, timeout: float | None, metadata: Any, credentials: Any, wait_for_ready: Any, compression: Any):
-        self.timeout = timeout
+        self.timeout = within(timeout)
         self.metadata = metadata
         self.credentials = credentials
         self.wait_for_ready = wait_for_ready
@@ -97,12 +99,16 @@ class Attempting:
 
     def begin(self) -> Self:
         """Send the first attempt, at once if an instance is ready. Called once, by the multicallable."""
+        method, timeout = self._method, self._terms.timeout
+        if timeout is not None and timeout <= 0:
+            self._end_with(grpc.StatusCode.DEADLINE_EXCEEDED, "no time was left to send it")
+            return self
         try:
-            node = self._method.choose()
+            node = method.choose()
         except MusterError:
             self._search(0.0)
         else:
-            self._send(node, self._terms.timeout)
+            self._send(node, method.limit(self._state, timeout) if method.limited else timeout)
         return self
 
     def _send(self, node: Node[Link], timeout: float | None) -> None:
@@ -117,8 +123,9 @@ class Attempting:
     def _resend(self, node: Node[Link]) -> None:
         """As `_send`, where no caller is there to be told of what cannot be sent."""
         self._sent = now = time.monotonic()
+        left = remaining(self._deadline, now)
         try:
-            self._send(node, remaining(self._deadline, now))
+            self._send(node, self._method.limit(self._state, left))
         except Exception as error:
             self._end_with(grpc.StatusCode.INTERNAL, f"cannot send the request: {error!r}", error)
         else:

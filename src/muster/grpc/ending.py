@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from muster.grpc.link import Link
+from muster.grpc.pushback import pushback
 from muster.model.outcome import Outcome
 
 T = TypeVar("T")
@@ -34,9 +35,6 @@ PROVISIONAL = "Internal error from Core"
 CLARIFICATION = 0.1
 """Seconds; gRPC takes about 1 ms to change the state of a channel after it has failed the channel's calls."""
 
-PUSHBACK = "grpc-retry-pushback-ms"
-"""https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback"""
-
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that need not wait: the status of a call that is done, in its callback (0.7 µs).
@@ -59,14 +57,6 @@ def claims_loss(details: str) -> bool:
     link has lost its connection; muster's own clients never raise these texts unaltered.
     """
     return details.startswith((*NEVER_SENT, GOING_AWAY))
-
-
-def pushback(trailing: grpc.aio.Metadata | None) -> float | None:
-    """The pause that the server asks for, in seconds: negative for "not again", None if it says nothing."""
-    text = trailing.get(PUSHBACK) if trailing else None
-    if text is None:
-        return None
-    return int(text) / 1000 if isinstance(text, str) and text.isascii() and text.isdigit() else -1.0
 
 
 def ending_of(call: Any, link: Link, seconds: float) -> tuple[Outcome, str]:

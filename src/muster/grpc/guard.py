@@ -1,4 +1,5 @@
-"""Around every handler: what it raises stays inside, and no more calls get in than the server wants.
+"""Around every handler: what it raises stays inside, no more calls get in than the server wants, and what it calls in
+turn knows until when the answer is wanted (`rpc.current`).
 
 gRPC sends the text of an exception that a handler raises to whoever called ("Unexpected <class 'KeyError'>: ..."),
 which tells strangers about the inside of the program. Here callers learn that the call failed and the log has the rest.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -21,6 +23,7 @@ import grpc.aio
 from muster.grpc.plain_context import Aborted, PlainContext, PlainStreamContext
 from muster.grpc.slots import Slots, Verdict
 from muster.model.errors import Fault
+from muster.rpc.current import Served, serving
 from muster.rpc.status import status_of
 
 log = logging.getLogger("muster.grpc")
@@ -70,6 +73,7 @@ def _coroutine(behaviour: Callable[..., Any], method: str, slots: Slots) -> Call
     async def guarded(request: Any, context: Any) -> Any:
         if not slots.take():
             await context.abort(*slots.full)
+        _serve(method, context)
         try:
             return await behaviour(request, context)
         except grpc.aio.AbortError:
@@ -86,6 +90,7 @@ def _async_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> C
     async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
         if not slots.take():
             await context.abort(*slots.full)
+        _serve(method, context)
         try:
             async with aclosing(behaviour(request, context)) as replies:
                 async for reply in replies:
@@ -105,6 +110,7 @@ def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable
         context = PlainContext(context)
         if not slots.take():
             context.abort(*slots.full)
+        _serve(method, context)
         try:
             return behaviour(request, context)
         except grpc.aio.AbortError:
@@ -112,6 +118,7 @@ def _plain(behaviour: Callable[..., Any], method: str, slots: Slots) -> Callable
         except Exception as error:
             return context.abort(*verdict(error, method, context.code(), context.details()))
         finally:
+            serving.set(None)
             slots.give_back()
 
     return guarded
@@ -123,6 +130,7 @@ def _plain_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> C
         if not slots.take():
             _set(context, *slots.full)
             return
+        _serve(method, context)
         try:
             yield from behaviour(request, context)
         except Aborted:
@@ -130,9 +138,17 @@ def _plain_stream(behaviour: Callable[..., Any], method: str, slots: Slots) -> C
         except Exception as error:
             _set(context, *verdict(error, method, context.code(), context.details()))
         finally:
+            serving.set(None)
             slots.give_back()
 
     return guarded
+
+
+def _serve(method: str, context: Any) -> None:
+    """From here on the call is being served. It ends with the call's own task, or is ended where threads are used
+    again."""
+    left = context.time_remaining()
+    serving.set(Served(method, context.peer(), None if left is None else time.monotonic() + left))
 
 
 def _set(context: Any, code: grpc.StatusCode, details: str) -> None:

@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from muster.balance.nodes import FAULTS, Node
-from muster.call.attempt import Attempts, Decision, Fail, Retrier
+from muster.call.attempt import Attempts, Decision, Fail, Retrier, attempt_timeout
 from muster.call.retry import Idempotent
 from muster.client.pool import Pool
 from muster.grpc.link import Link, Spawn
@@ -51,6 +51,9 @@ class Method:
         self.retrier = calling.retrier
         self.default_timeout = calling.timeout if kind is Kind.UNARY_UNARY else None
         self.idempotent = path in calling.idempotent or declared_idempotent(path)
+        # A stream lasts as long as it likes: no attempt of one is cut off.
+        one_answer = kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY)
+        self.limited = one_answer and calling.retrier.policy.attempt_timeout is not None
         self._pool = pool
         self._calling = calling
         self._kind = kind
@@ -94,6 +97,12 @@ class Method:
         make: Callable[..., Callable[..., Any]] = getattr(link.channel, self._kind.value)
         bound = self._bound[link] = make(self.path, *self._arguments)
         return bound
+
+    def limit(self, state: Attempts | None, left: float | None) -> float | None:
+        """Seconds for the next attempt of a call that has `left`; `state` is None before the first has ended."""
+        if not self.limited or not self._calling.retries():
+            return left
+        return attempt_timeout(state or Attempts(self.idempotent), self.retrier.policy, left)
 
     def decide(self, state: Attempts, outcome: Outcome, tried: Collection[Node[Link]], *, repeatable: bool) -> Decision:
         """What to do after an attempt that failed."""

@@ -16,7 +16,7 @@ from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
 from muster.call.retry import RetryPolicy
-from muster.grpc.ending import PUSHBACK, claims_loss, pushback
+from muster.grpc.ending import claims_loss
 from muster.grpc.method import declared_idempotent
 from muster.model.events import AttemptFailed, RetryBudgetExhausted
 from muster.model.instance import Instance
@@ -242,25 +242,6 @@ async def test_attempts_have_an_end(world: Any) -> None:
     assert sum(greeter.say.calls for greeter in greeters) == 3
     failed = [(event.method, event.code, event.attempt, event.retrying) for event in world.told(AttemptFailed)]
     assert failed == [(HELLO, "UNAVAILABLE", number, number < 3) for number in (1, 2, 3)]
-
-
-@pytest.mark.parametrize(("pushback", "calls"), [("0", 3), ("-1", 1), ("soon", 1), ("60000", 1)])
-async def test_servers_say_when_to_try_again(world: Any, pushback: str, calls: int) -> None:
-    greeter = await world.greeter("g1")
-    world.book.know(greeter)
-    stub = await world.stub(idempotent={HELLO})
-    with pytest.raises(grpc.aio.AioRpcError, match="not now"):
-        await stub.Hello(HelloRequest(name=f"push back:{pushback}"))
-    assert greeter.say.calls == calls
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [(None, None), ("0", 0.0), ("250", 0.25), ("-1", -1.0), ("1.5", -1.0), ("", -1.0), ("²", -1.0)]
-)
-def test_pushback(text: str | None, seconds: float | None) -> None:
-    trailing = grpc.aio.Metadata() if text is None else grpc.aio.Metadata((PUSHBACK, text))
-    assert pushback(trailing) == seconds
-    assert pushback(None) is None
 
 
 async def test_answers_are_neither_repeated_nor_told(world: Any) -> None:
