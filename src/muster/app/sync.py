@@ -101,12 +101,17 @@ class Client:
     def channel(self, name: str, *, dc: Iterable[str] = ()) -> grpc.Channel:
         """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
 
-        `dc` as in `muster.Client.channel`. The same one for the same arguments; leave it open. Watching and connecting begin with the first call. Failures
-        arrive as grpc.RpcError, UNAVAILABLE where there is nobody to call: its text says why.
+        `dc` as in `muster.Client.channel`. The same one for the same arguments; leave it open. Watching and connecting
+        begin with the first call. Failures arrive as grpc.RpcError, UNAVAILABLE where there is nobody to call: its text
+        says why.
         """
         self._must_be_open()
         key = name, tuple(dc)
-        return self._channels.setdefault(key, Channel(partial(self._service, *key)))
+        with starting():
+            channel = self._channels.get(key)
+            if channel is None or channel.closed:
+                channel = self._channels[key] = Channel(partial(self._service, *key))
+            return channel
 
     def pool(self, name: str) -> SyncPool[Link]:
         """The instances of `name`, for a protocol of your own: a database's replicas, a cache. Nothing connects to

@@ -74,6 +74,20 @@ class Background:
         """Call `callback` on the loop's thread, soon. May be called from any thread, inside or not."""
         self._loop.call_soon_threadsafe(callback, *args)
 
+    async def aside(self, work: Callable[[], object]) -> None:
+        """Have `work` done by a thread of its own, and wait for it. `work` must not raise.
+
+        asyncio.to_thread has a few threads only, and would wait while those block for as long as they like.
+        """
+        done = self._loop.create_future()
+
+        def do() -> None:
+            work()
+            self.call(done.cancel)
+
+        threading.Thread(target=do, name="muster aside", daemon=True).start()
+        await asyncio.wait([done])
+
     def after(self, work: Callable[[], object]) -> None:
         """For who is inside: have `work` done by the thread that stepped in once it has stepped out.
 

@@ -49,7 +49,7 @@ class Bridge:
         self._closed = True
         self._moved.set()
         self._channel.unsubscribe(self._hear)
-        await asyncio.to_thread(self._channel.close)
+        await self._background.aside(self._channel.close)
 
     def unary_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
         return Stub(self._background, self._carrying(method).unary_unary(method, *codec, **named), Answer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
@@ -17,8 +18,12 @@ from muster.grpc.method import Kind, Method
 from muster.grpc.sync.handles import Answers, Handle
 from muster.grpc.sync.requests import Requests
 from muster.grpc.sync.running import Running
+from muster.grpc.sync.threaded import CLOSED
 from muster.grpc.sync.waiting import answer
 from muster.grpc.sync.work import Ask, Work
+
+log = logging.getLogger("muster.grpc")
+
 
 _itself: Ask = lambda stub: stub  # noqa: E731
 _with_call: Ask = attrgetter("with_call")
@@ -46,6 +51,7 @@ class Channel(grpc.Channel):  # type: ignore[misc]
 
     def __init__(self, find: Callable[[], Service]) -> None:
         """`find` gives what the channel is made of in the present process, opened if it has to be."""
+        self.closed = False
         self._find = find
         self._subscribers: dict[Callable[[Any], None], Callable[[], object]] = {}
 
@@ -58,22 +64,29 @@ class Channel(grpc.Channel):  # type: ignore[misc]
         self.close()
 
     def close(self) -> None:
-        """Take no more calls, and cancel those under way."""
-        service = self._find()
-        service.opened.run(service.channel.close())
+        """Take no more calls, and cancel those under way. May be called again."""
+        if not self.closed:
+            service = self._find()
+            self.closed = True
+            service.opened.run(service.channel.close())
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
     ) -> None:
         """Have `callback` called with the state, now and whenever it has changed; READY while an instance is."""
-        service = self._find()
-        telling = service.opened.background.start(_tell(service.channel, callback))
+        service = self._service()
+        telling = service.opened.background.start(_tell(service, callback))
         self._subscribers[callback] = telling.cancel
 
     def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
         end = self._subscribers.pop(callback, None)
         if end is not None:
             end()
+
+    def _service(self) -> Service:
+        if self.closed:
+            raise ValueError(CLOSED)
+        return self._find()
 
     def unary_unary(
         self,
@@ -82,7 +95,7 @@ class Channel(grpc.Channel):  # type: ignore[misc]
         response_deserializer: Any = None,
         _registered_method: bool | None = False,
     ) -> Any:
-        return _UnaryUnary(self._find, Kind.UNARY_UNARY, method, request_serializer, response_deserializer)
+        return _UnaryUnary(self._service, Kind.UNARY_UNARY, method, request_serializer, response_deserializer)
 
     def unary_stream(
         self,
@@ -91,7 +104,7 @@ class Channel(grpc.Channel):  # type: ignore[misc]
         response_deserializer: Any = None,
         _registered_method: bool | None = False,
     ) -> Any:
-        return _UnaryStream(self._find, Kind.UNARY_STREAM, method, request_serializer, response_deserializer)
+        return _UnaryStream(self._service, Kind.UNARY_STREAM, method, request_serializer, response_deserializer)
 
     def stream_unary(
         self,
@@ -100,7 +113,7 @@ class Channel(grpc.Channel):  # type: ignore[misc]
         response_deserializer: Any = None,
         _registered_method: bool | None = False,
     ) -> Any:
-        return _StreamUnary(self._find, Kind.STREAM_UNARY, method, request_serializer, response_deserializer)
+        return _StreamUnary(self._service, Kind.STREAM_UNARY, method, request_serializer, response_deserializer)
 
     def stream_stream(
         self,
@@ -109,7 +122,7 @@ class Channel(grpc.Channel):  # type: ignore[misc]
         response_deserializer: Any = None,
         _registered_method: bool | None = False,
     ) -> Any:
-        return _StreamStream(self._find, Kind.STREAM_STREAM, method, request_serializer, response_deserializer)
+        return _StreamStream(self._service, Kind.STREAM_STREAM, method, request_serializer, response_deserializer)
 
 
 class _MultiCallable:
@@ -133,8 +146,6 @@ class _MultiCallable:
 
     def _work(self, ask: Ask, request: Any, terms: Terms) -> Work:
         background, method = self._here()
-        if method.closed:
-            raise ValueError("Cannot invoke RPC on closed channel!")
         if terms.timeout is None:
             terms.timeout = method.default_timeout
         return Work(background, method, terms, ask, request)
@@ -250,10 +261,18 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
         return Answers(*self._begin(_itself, Requests(request_iterator), terms))
 
 
-async def _tell(channel: Any, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+async def _tell(service: Service, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+    """Tells every state, until cancelled or closed. A callback that raises harms nobody, and is told of."""
     state = None
-    while True:
-        while (now := channel.get_state()) is state:
-            await channel.wait_for_state_change(now)
+    while state is not grpc.ChannelConnectivity.SHUTDOWN:
+        while (now := service.channel.get_state()) is state:
+            await service.channel.wait_for_state_change(now)
         state = now
-        await asyncio.to_thread(callback, state)
+        await service.opened.background.aside(partial(_call_back, callback, state))
+
+
+def _call_back(callback: Callable[[grpc.ChannelConnectivity], None], state: grpc.ChannelConnectivity) -> None:
+    try:
+        callback(state)
+    except Exception:
+        log.exception("%r, which hears of a channel's state, raised", callback)

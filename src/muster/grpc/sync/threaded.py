@@ -15,13 +15,18 @@ from muster.grpc.sync.failure import Failure
 from muster.grpc.sync.requests import Requests
 from muster.grpc.sync.work import Work
 
+CLOSED = "Cannot invoke RPC on closed channel!"
+"""grpc's own words for it."""
+
 
 class Threaded(Attempting):
-    """A call that threads wait for. Create and begin it inside the loop."""
+    """A call that threads wait for. Create and begin it inside the loop; raises ValueError on a closed channel."""
 
     _sleepers: tuple[threading.Event, ...] = ()
 
     def __init__(self, work: Work) -> None:
+        if work.method.closed:
+            raise ValueError(CLOSED)
         super().__init__(work.method, work.terms)
         self._work = work
         self._background = work.background

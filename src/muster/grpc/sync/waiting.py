@@ -38,6 +38,9 @@ def answer(work: Work) -> Any:
     return result
 
 
+_CLOSED = Outcome("CANCELLED")
+
+
 class _First:
     """The first attempt, under way."""
 
@@ -86,11 +89,15 @@ class Waiting(Threaded):
 
     @classmethod
     def after(cls, work: Work, first: _First, error: BaseException) -> Waiting:
-        """Go on after a first attempt that was made without it."""
+        """Go on after a first attempt that was made without it. Raises `error` where the channel is closed by then."""
         deadline = deadline_of(work.terms.timeout, first.began)
         work.terms.timeout = remaining(deadline, time.monotonic())
         with work.background.inside:
             work.background.leave()
+            if work.method.closed:
+                first.node.end(_CLOSED)
+                first.link.release()
+                raise error
             call = cls(work)
             call._adopt(first)
             call._fail(error)
