@@ -6,6 +6,7 @@ call.py        one request over its attempts, as a middleware of that session
 attempt.py     one attempt, and how it ended recorded for its instance
 ending.py      how an attempt ended, from a response or an error
 retrying.py    what follows an attempt that failed
+onward.py      how long a request may take, as its instance is told
 methods.py     which requests may be processed twice
 naming.py      which service a URL means
 errors.py      nobody to call, in aiohttp's terms
@@ -16,5 +17,6 @@ connector.py   connections to one instance, each verified before it carries a re
 identity.py    how an instance proves that it is no stranger on its port
 link.py        the connections to one instance, and how many are using them
 connection.py  keeping a link to an instance, and starting over when it is broken
+prepared.py    requests that another HTTP library has prepared
 dialing.py     how connections are made, and for how long they are kept
 """

@@ -6,7 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 from aiohttp import hdrs
@@ -27,46 +28,72 @@ WHOLE = 32 * 1024
 """Bytes; aiohttp stops reading from a connection only at 64 KiB that nobody takes."""
 
 
+Answer = aiohttp.ClientResponse | Exception
+"""What an attempt gave: a response, or what was raised instead."""
+
+
 class Attempt:
-    """An attempt at `node`, which counts as busy from now until `failed`, or until the body of its answer has ended."""
+    """One attempt at `node`, as a `with` whose body sends the request and sets `answer`.
 
-    __slots__ = ("_began", "_link", "node")
+    An Exception of the body becomes the `answer`; afterwards `outcome` says how it ended. The node counts as busy until
+    the body of the answer has ended too, in which no more than `silence` seconds may pass without a byte.
+    """
 
-    def __init__(self, node: Node[Link]) -> None:
+    __slots__ = ("_began", "_link", "_silence", "answer", "node", "outcome")
+
+    def __init__(self, node: Node[Link], silence: float | None) -> None:
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"
         self.node = node
+        self.answer: Answer
+        self.outcome: Outcome
         self._link = link
-        self._began = time.monotonic()
-        node.begin()
-        link.hold()
-        chosen.set(link)
+        self._silence = silence
 
-    def failed(self, error: BaseException) -> Outcome:
-        """`error` came instead of an answer."""
-        outcome = of_error(error, time.monotonic() - self._began)
-        self._end(outcome)
+    def __enter__(self) -> Self:
+        self.node.begin()
+        self._link.hold()
+        chosen.set(self._link)
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        seconds = time.monotonic() - self._began
+        if error is None:
+            self._answered(seconds)
+            return False
+        self._failed(error, seconds)
+        return isinstance(error, Exception)
+
+    def _answered(self, seconds: float) -> None:
+        """The head of an answer is there, or all of it."""
+        response = self.answer
+        assert isinstance(response, aiohttp.ClientResponse), "the body has set it, or it has raised"
+        self.outcome = of_status(response.status, response.headers, seconds)
+        if response.connection is None:
+            self._end(self.outcome)
+            return
+        response.connection.add_callback(partial(self._body_ended, response))
+        if self._silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            _limit(response.connection, self._silence)
+
+    def _failed(self, error: BaseException, seconds: float) -> None:
+        self.outcome = of_error(error, seconds)
+        self._end(self.outcome)
         if isinstance(error, NEVER_SENT) and not isinstance(error, aiohttp.ClientSSLError):
             self._link.broken(str(error))
-        return outcome
+        if isinstance(error, Exception):
+            self.answer = error
 
-    def answered(self, response: aiohttp.ClientResponse, silence: float | None) -> Outcome:
-        """The head of an answer is there, or all of it. `silence`: seconds that may pass within the rest of it."""
-        outcome = of_status(response.status, response.headers, time.monotonic() - self._began)
-        if response.connection is None:
-            self._end(outcome)
-        else:
-            response.connection.add_callback(partial(self._body_ended, outcome, response))
-            if silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-                _limit(response.connection, silence)
-        return outcome
-
-    def _body_ended(self, outcome: Outcome, response: aiohttp.ClientResponse) -> None:
+    def _body_ended(self, response: aiohttp.ClientResponse) -> None:
         """The connection is free again, or lost: then the instance has not answered, whatever the head said."""
         error = response.content.exception()
         if error is not None and isinstance(error, (*CUT_OFF, TimeoutError)):
-            outcome = of_error(error, outcome.seconds)
-        self._end(outcome)
+            self._end(of_error(error, self.outcome.seconds))
+        else:
+            self._end(self.outcome)
 
     def _end(self, outcome: Outcome) -> None:
         self.node.end(outcome)
@@ -80,8 +107,17 @@ def _limit(connection: Connection, silence: float) -> None:
         connection.protocol.start_timeout()
 
 
-def is_short(response: aiohttp.ClientResponse) -> bool:
-    """Whether a body is not there yet, is on its way, and has room. What a compressed one unfolds to nobody knows."""
+async def whole(response: aiohttp.ClientResponse) -> None:
+    """Returns when a body that is announced to be short is there; raises what cuts it off.
+
+    An instance that dies between head and body can still be replaced by another, as long as the caller has seen
+    nothing. What a compressed body unfolds to nobody knows: it is not waited for.
+    """
     if response.connection is None or hdrs.CONTENT_ENCODING in response.headers:
-        return False
-    return 0 < (response.content_length or 0) <= WHOLE
+        return
+    if 0 < (response.content_length or 0) <= WHOLE:
+        try:
+            await response.content.wait_eof()
+        except BaseException:
+            response.close()
+            raise

@@ -8,29 +8,38 @@ import time
 import aiohttp
 
 from muster.balance.nodes import Node
-from muster.call.attempt import Attempts
-from muster.call.deadline import remaining
+from muster.call.attempt import Attempts, attempt_timeout
+from muster.call.deadline import deadline_of, remaining
 from muster.http.client.alarm import Alarm
-from muster.http.client.attempt import Attempt, Send, is_short
+from muster.http.client.attempt import Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
 from muster.http.client.methods import declares_itself
+from muster.http.client.onward import TIMEOUT, written
 from muster.http.client.retrying import Calling, Retrying
 from muster.http.client.services import Service
 from muster.model.errors import MusterError
 
 
 class Call:
-    """One request. `deadline`: until when the head of its answer must be there, as `call.deadline.deadline_of` gives
-    it. `silence`: seconds that may pass within its body. `idempotent`: the caller declares it so."""
+    """One request of a caller. `deadline`: until when the head of its answer must be there, as
+    `call.deadline.deadline_of` gives it; `onward`: its body too, so that the instance is told. `silence`: seconds that
+    may pass within the body. `idempotent`: the caller declares it so."""
 
-    __slots__ = ("_calling", "_deadline", "_idempotent", "_silence")
+    __slots__ = ("_calling", "_deadline", "_idempotent", "_onward", "_silence")
 
     def __init__(
-        self, calling: Calling, deadline: float | None, *, silence: float | None = None, idempotent: bool = False
+        self,
+        calling: Calling,
+        deadline: float | None,
+        *,
+        onward: bool = False,
+        silence: float | None = None,
+        idempotent: bool = False,
     ) -> None:
         self._calling = calling
         self._deadline = deadline
+        self._onward = onward
         self._silence = silence
         self._idempotent = idempotent
 
@@ -42,36 +51,38 @@ class Call:
         """
         service = self._calling.services.of(request.url, time.monotonic())
         idempotent = self._idempotent or declares_itself(request)
-        limit = Alarm(self._calling.alarms, self._deadline)
         retrying: Retrying | None = None
         try:
             node = service.pool.choose()
         except MusterError:
             node = await self._wait(service, request)
         while True:
-            attempt = Attempt(node)
-            answer: aiohttp.ClientResponse | Exception
-            try:
-                with limit:
-                    answer = await send(request)
-                    # An instance that dies between head and body can still be replaced by another, if the caller has
-                    # seen nothing yet.
-                    if idempotent and is_short(answer):
-                        await answer.content.wait_eof()
-            except Exception as error:
-                outcome, answer = attempt.failed(error), error
-            except BaseException as error:
-                attempt.failed(error)
-                raise
-            else:
-                outcome = attempt.answered(answer, self._silence)
-                if outcome.ok:
-                    return answer
+            limit = self._limit(request, retrying.state if retrying else None, service, idempotent)
+            with Attempt(node, self._silence) as attempt, limit:
+                attempt.answer = await send(request)
+                if idempotent:
+                    await whole(attempt.answer)
+            answer = attempt.answer
+            if attempt.outcome.ok and isinstance(answer, aiohttp.ClientResponse):
+                return answer
             retrying = retrying or Retrying(self._calling, service, request, Attempts(idempotent, self._deadline))
-            other = await retrying.next(node, outcome, answer)
+            other = await retrying.next(attempt)
             if other is None:
-                return _given(answer, node)
+                return _given(attempt)
             node = other
+
+    def _limit(
+        self, request: aiohttp.ClientRequest, state: Attempts | None, service: Service, idempotent: bool
+    ) -> Alarm:
+        """The limit of the next attempt; `state` is None before the first has ended."""
+        calling, when = self._calling, self._deadline
+        if calling.retrier.policy.attempt_timeout is not None and calling.retries(service.name):
+            now = time.monotonic()
+            left = remaining(when, now)
+            when = deadline_of(attempt_timeout(state or Attempts(idempotent), calling.retrier.policy, left), now)
+        if self._onward and when is not None:
+            request.headers[TIMEOUT] = written(when - time.monotonic())
+        return Alarm(calling.alarms, when)
 
     async def _wait(self, service: Service, request: aiohttp.ClientRequest) -> Node[Link]:
         """The node for the first attempt, once an answer of the registry or the verdict of a connection is there."""
@@ -84,12 +95,13 @@ class Call:
             raise in_terms_of_aiohttp(error, request.connection_key) from error
 
 
-def _given(answer: aiohttp.ClientResponse | Exception, node: Node[Link]) -> aiohttp.ClientResponse:
+def _given(attempt: Attempt) -> aiohttp.ClientResponse:
     """What the last attempt gave, for the caller. Its error knows no more than the service's name by itself."""
+    answer, instance = attempt.answer, attempt.node.instance
     if isinstance(answer, aiohttp.ClientResponse):
         return answer
-    where = f"{node.instance.id} at {node.instance.address}"
+    where = f"{instance.id} at {instance.address}"
     if isinstance(answer, TimeoutError) and not isinstance(answer, aiohttp.ClientError):
-        raise aiohttp.ServerTimeoutError(f"{node.instance.service}: no answer in time from {where}") from answer
+        raise aiohttp.ServerTimeoutError(f"{instance.service}: no answer in time from {where}") from answer
     answer.add_note(f"the instance was {where}")
     raise answer

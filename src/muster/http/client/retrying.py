@@ -13,14 +13,12 @@ from muster.balance.nodes import Node
 from muster.call.attempt import Attempts, Decision, Fail, Retrier, Wait
 from muster.call.deadline import remaining
 from muster.http.client.alarm import Alarms
+from muster.http.client.attempt import Answer, Attempt
 from muster.http.client.link import Link
 from muster.http.client.services import Service, Services
 from muster.model.errors import MusterError
 from muster.model.events import AttemptFailed, Observer, RetryBudgetExhausted
 from muster.model.outcome import Outcome
-
-Answer = aiohttp.ClientResponse | Exception
-"""What an attempt gave: a response, or what was raised instead."""
 
 
 @dataclass(frozen=True)
@@ -35,40 +33,40 @@ class Calling:
 
 
 class Retrying:
-    """Decides on further attempts of one request to one service."""
+    """Decides on further attempts of one request to one service. `state`: what happened so far."""
 
     def __init__(self, calling: Calling, service: Service, request: aiohttp.ClientRequest, state: Attempts) -> None:
+        self.state = state
         self._calling = calling
         self._service = service
         self._request = request
-        self._state = state
         self._tried: list[Node[Link]] = []
 
-    async def next(self, node: Node[Link], outcome: Outcome, answer: Answer) -> Node[Link] | None:
-        """Who is to be asked after `node` failed, once it is time to; None if `answer` is all that the caller gets."""
-        decision = self._decide(node, outcome)
-        self._tell(node, outcome, answer, decision)
+    async def next(self, attempt: Attempt) -> Node[Link] | None:
+        """Who is to be asked after `attempt` failed, once it is time to; None if its answer is all that there is."""
+        self._tried.append(attempt.node)
+        decision = self._decide(attempt.outcome)
+        self._tell(attempt, decision)
         if isinstance(decision, Fail):
             return None
-        other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, answer)
+        other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, attempt.answer)
         if other is not None:
-            await self._make_way(answer)
+            await self._make_way(attempt.answer)
         return other
 
-    def _decide(self, node: Node[Link], outcome: Outcome) -> Decision:
-        self._tried.append(node)
+    def _decide(self, outcome: Outcome) -> Decision:
         body = self._request.body
         repeatable = outcome.unprocessed or not body or not body.consumed
-        self._state = replace(self._state.after(outcome), repeatable=repeatable)
+        self.state = replace(self.state.after(outcome), repeatable=repeatable)
         if not self._calling.retries(self._service.name):
             return Fail()
         elsewhere = self._service.pool.elsewhere(self._tried)
-        return self._calling.retrier.decide(self._state, outcome, time.monotonic(), elsewhere=elsewhere)
+        return self._calling.retrier.decide(self.state, outcome, time.monotonic(), elsewhere=elsewhere)
 
     async def _find(self, pause: float, answer: Answer) -> Node[Link] | None:
         """An instance, after a pause; None if none is there in time, which the error of the failed attempt tells."""
         try:
-            async with asyncio.timeout(remaining(self._state.deadline, time.monotonic())):
+            async with asyncio.timeout(remaining(self.state.deadline, time.monotonic())):
                 await asyncio.sleep(pause)
                 return await self._service.pool.wait(self._tried)
         except (TimeoutError, MusterError) as error:
@@ -82,14 +80,14 @@ class Retrying:
             answer.release()
         await self._request.close()
 
-    def _tell(self, node: Node[Link], outcome: Outcome, answer: Answer, decision: Decision) -> None:
+    def _tell(self, attempt: Attempt, decision: Decision) -> None:
         """Tell the observer of an attempt that failed, unless it ended with an answer of the application (4xx)."""
         name, observe = self._service.name, self._calling.observe
         method = f"{self._request.method} {self._request.url.raw_path}"
         if isinstance(decision, Fail) and decision.exhausted:
             observe(RetryBudgetExhausted(name, method))
-        if isinstance(answer, aiohttp.ClientResponse) and answer.status < 500:
+        if isinstance(attempt.answer, aiohttp.ClientResponse) and attempt.answer.status < 500:
             return
-        number = self._state.sent + self._state.resent
+        instance_id, number = attempt.node.instance.id, self.state.sent + self.state.resent
         retrying = not isinstance(decision, Fail)
-        observe(AttemptFailed(name, method, node.instance.id, outcome.code, number, retrying=retrying))
+        observe(AttemptFailed(name, method, instance_id, attempt.outcome.code, number, retrying=retrying))

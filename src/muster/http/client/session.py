@@ -14,6 +14,7 @@ from muster.http.client.call import Call
 from muster.http.client.dialing import Dialing
 from muster.http.client.retrying import Calling
 from muster.http.client.routing import Router
+from muster.rpc.current import within
 
 if TYPE_CHECKING:
     from aiohttp.client import _BaseRequestContextManager, _RequestContextManager
@@ -64,13 +65,7 @@ class Session:
 
     def request(self, method: str, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
         """Send a request; awaited, or entered with `async with`, it gives an aiohttp.ClientResponse."""
-        timeout, silence = self._timeout, self._silence
-        if "timeout" in options:
-            given = options["timeout"] = self._complete(options["timeout"])
-            timeout, silence = given.total, given.sock_read
-        now = time.monotonic()
-        self._calling.retrier.budget.deposit(now)
-        call = Call(self._calling, deadline_of(timeout, now), silence=silence, idempotent=idempotent)
+        call = self._call(options, idempotent)
         options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
         return self._session.request(method, url, **self._checked(options))
 
@@ -102,9 +97,36 @@ class Session:
 
     async def _unasked(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """For the handshakes of websockets, which aiohttp sends by itself."""
+        now = self._begin()
+        return await Call(self._calling, deadline_of(within(self._timeout), now))(request, send)
+
+    def _call(self, options: dict[str, Any], idempotent: bool) -> Call:
+        """What drives the attempts, within the time that `options` and the call that is being served leave."""
+        head, silence, timeout = self._timeout, self._silence, None
+        if "timeout" in options:
+            timeout, silence = self._given(options["timeout"])
+            head = timeout.total or None
+        left = within(None)
+        if left is not None:
+            timeout = _shortened(timeout or self._session.timeout, left)
+            head = within(head)
+        if timeout is not None:
+            options["timeout"] = timeout
+        onward = timeout is not None and bool(timeout.total)
+        return Call(
+            self._calling, deadline_of(head, self._begin()), onward=onward, silence=silence, idempotent=idempotent
+        )
+
+    def _given(self, timeout: float | aiohttp.ClientTimeout | None) -> tuple[aiohttp.ClientTimeout, float | None]:
+        """What a request asks for, and the limit on silence. A number says nothing of connecting and of silence."""
+        if isinstance(timeout, aiohttp.ClientTimeout):
+            return timeout, None
+        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._dialing.connect), self._silence
+
+    def _begin(self) -> float:
         now = time.monotonic()
         self._calling.retrier.budget.deposit(now)
-        return await Call(self._calling, deadline_of(self._timeout, now))(request, send)
+        return now
 
     def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         if options.get("proxy") is not None:
@@ -113,8 +135,13 @@ class Session:
             options.setdefault("server_hostname", self._dialing.server_name)
         return options
 
-    def _complete(self, timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
-        """A ClientTimeout is taken as it is; a number says nothing of connecting and of silence."""
-        if isinstance(timeout, aiohttp.ClientTimeout):
-            return timeout
-        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._dialing.connect, sock_read=self._dialing.silence)
+
+def _shortened(timeout: aiohttp.ClientTimeout, left: float) -> aiohttp.ClientTimeout:
+    """The same limits, and all is over after `left` seconds. To aiohttp 0 is no limit."""
+    return aiohttp.ClientTimeout(
+        total=max(0.001, min(timeout.total or left, left)),
+        connect=timeout.connect,
+        sock_read=timeout.sock_read,
+        sock_connect=timeout.sock_connect,
+        ceil_threshold=timeout.ceil_threshold,
+    )
