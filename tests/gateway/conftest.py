@@ -98,10 +98,12 @@ class Shop:
             raise
 
 
-@pytest.fixture(scope="session", autouse=True)
-async def one_loop(anyio_backend: str) -> None:
-    """Keeps the event loop for the session: grpc.aio has one poller a process, and an operation that ends after the
-    loop of its test was closed would raise in the next one."""
+@pytest.fixture(scope="module", autouse=True)
+async def one_loop(anyio_backend: str) -> AsyncIterator[None]:
+    """Keeps the event loop for a module: grpc.aio has one poller a process, and an operation that ends after the loop
+    of its test was closed would raise in the next one. Not for the session: tests with virtual time need their own."""
+    yield
+    await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
