@@ -37,6 +37,8 @@ _OPTIONS = (
     # A client that vanished without a word (power, network) is noticed within 40 s, and its handlers are cancelled.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # grpcio 1.85 goes by this one, whose default is a minute, and not by the one above.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     # gRPC's servers hang up on clients that ping more often than every 5 minutes; muster's clients do.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),

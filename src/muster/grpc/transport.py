@@ -39,7 +39,25 @@ _OPTIONS = (
     ("grpc.enable_retries", 0),
     # An idle channel disconnects after 30 minutes; an instance counts as ready while it is connected.
     ("grpc.client_idle_timeout_ms", 2**31 - 1),
+    # Idle connections are pinged too, as often as busy ones.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # grpcio 1.85 goes by this one, whose default is a minute, and not by the one above.
+    ("grpc.http2.ping_timeout_ms", 10_000),
 )
+
+_KEEPALIVE = ("grpc.keepalive_time_ms", 20_000)
+"""An instance whose machine has vanished, or which a firewall has forgotten, is noticed within 30 s; the shortest idle
+times of firewalls and NATs are about 60 s. gRPC's own threads answer pings, however busy a Python program is."""
+
+_FOREIGN_KEEPALIVE = ("grpc.keepalive_time_ms", 330_000)
+"""Servers hang up on who pings more often than every 5 minutes, unless they are told to bear it as muster's are. This
+is still below the 350 s after which the load balancers and NATs of AWS forget a connection."""
+
+OLD = 1800.0
+"""Seconds after which a connection is replaced: certificates that were renewed, and hosts that resolve to another
+address, come into use; half an hour makes the price, one handshake, invisible."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +65,34 @@ class Dialing:
     """How channels to instances are made, as grpc.aio.secure_channel takes it. No credentials: no TLS.
 
     With TLS the certificate must be good for the address that is registered, or for the name given in the option
-    `grpc.ssl_target_name_override`.
+    `grpc.ssl_target_name_override`. `options` win over muster's own. `age`: seconds after which a connection is
+    replaced by a new one, without harm to any call; None: never.
     """
 
     credentials: grpc.ChannelCredentials | None = None
     options: Sequence[tuple[str, Any]] = ()
     compression: grpc.Compression | None = None
     interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+    age: float | None = OLD
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        if self.age is not None and self.age <= 0:
+            raise BadConfiguration(f"age={self.age}: must be above 0, or None for no end")
 
     def dial(self, instance: Instance) -> grpc.aio.Channel:
         """A channel to one instance, not connected yet."""
-        options = (*_OPTIONS, *self.options)
-        kinds = {"options": options, "compression": self.compression, "interceptors": tuple(self.interceptors)}
+        kinds = {**self.kinds(instance), "interceptors": tuple(self.interceptors)}
         # Looked up in grpc.aio at every call: tracing libraries replace these functions.
         if self.credentials is None:
             return grpc.aio.insecure_channel(instance.address, **kinds)
         return grpc.aio.secure_channel(instance.address, self.credentials, **kinds)
+
+    def kinds(self, instance: Instance) -> dict[str, Any]:
+        """The arguments of a channel to `instance` that sync and async channels share."""
+        keepalive = _KEEPALIVE if instance.verifiable else _FOREIGN_KEEPALIVE
+        options = dict((*_OPTIONS, keepalive, *self.options))
+        return {"options": tuple(options.items()), "compression": self.compression}
 
 
 class Watching(Protocol):
@@ -212,7 +242,7 @@ class _Links:
         self._links: set[Link] = set()
 
     def connect(self, instance: Instance, report: Report[Link]) -> Connection:
-        connection = Connection(instance, report, partial(self._dial, instance), self._rng)
+        connection = Connection(instance, report, partial(self._dial, instance), self._rng, self._dialing.age)
         connection.open(self._spawn)
         return connection
 

@@ -39,9 +39,11 @@ class Say(SayServicer):
         self.metadata: list[dict[str, Any]] = []
         self.release = asyncio.Event()
         self.cancelled = 0
+        self.peers: set[str] = set()
 
     async def Hello(self, request: HelloRequest, context: Any) -> HelloReply:
         self.calls += 1
+        self.peers.add(context.peer())
         self.metadata.append(dict(context.invocation_metadata()))
         command, _, argument = request.name.partition(":")
         if command == "fail":

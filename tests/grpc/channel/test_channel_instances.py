@@ -451,7 +451,7 @@ async def test_the_reason_of_a_refused_connection_is_told(world: Any) -> None:
 
 
 async def test_a_server_that_accepts_and_says_nothing(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muster.grpc.connection.FIRST_ANSWER", 0.2)
+    monkeypatch.setattr("muster.grpc.life.FIRST_ANSWER", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         for verifiable in (True, False):

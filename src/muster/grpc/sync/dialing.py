@@ -10,7 +10,6 @@ import grpc
 from muster.client.background import Background
 from muster.grpc.sync.bridge import Bridge, innermost
 from muster.grpc.sync.fork import using
-from muster.grpc.transport import _OPTIONS as OPTIONS
 from muster.grpc.transport import Dialing
 from muster.model.instance import Instance
 
@@ -24,13 +23,14 @@ class SyncDialing(Dialing):
     @classmethod
     def of(cls, dialing: Dialing, background: Background) -> SyncDialing:
         """What the user asked for, on that loop."""
-        return cls(dialing.credentials, dialing.options, dialing.compression, dialing.interceptors, background)
+        asked = (dialing.credentials, dialing.options, dialing.compression, dialing.interceptors, dialing.age)
+        return cls(*asked, background)
 
     def dial(self, instance: Instance) -> Any:
         """A Bridge to one instance, not connected yet. Called on the loop."""
         assert self.background is not None
         using()
-        channel = self._channel(instance.address)
+        channel = self._channel(instance)
         # Tracing libraries wrap the channel; what muster asks for its own sake is nobody's call, and not traced.
         own = innermost(channel)
         interceptors: Any = self.interceptors
@@ -38,9 +38,8 @@ class SyncDialing(Dialing):
             channel, own = (grpc.intercept_channel(each, *interceptors) for each in (channel, own))
         return Bridge(channel, own, self.background)
 
-    def _channel(self, address: str) -> grpc.Channel:
-        kinds = {"options": (*OPTIONS, *self.options), "compression": self.compression}
+    def _channel(self, instance: Instance) -> grpc.Channel:
         # Looked up in grpc at every call: tracing libraries replace these functions.
         if self.credentials is None:
-            return grpc.insecure_channel(address, **kinds)
-        return grpc.secure_channel(address, self.credentials, **kinds)
+            return grpc.insecure_channel(instance.address, **self.kinds(instance))
+        return grpc.secure_channel(instance.address, self.credentials, **self.kinds(instance))
