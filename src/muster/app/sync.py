@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 
 from muster.app.client import Client as AsyncClient
+from muster.balance.balancing import BALANCING, Balancing
+from muster.balance.explanation import Explanation
+from muster.balance.selector import Selector, wanted
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.background import Opened, background, starting
@@ -21,9 +24,19 @@ from muster.grpc.sync.channel import Channel, Service
 from muster.grpc.sync.dialing import SyncDialing
 from muster.grpc.sync.fork import prepare
 from muster.grpc.transport import Dialing
+from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.events import Observer
 from muster.model.snapshot import Answer, Snapshot
 from muster.registry.protocol import Discovery
+
+if TYPE_CHECKING:
+    from muster.http.client.session import Session
+    from muster.http.requests import Adapter
+
+T = TypeVar("T")
+
+_Key = tuple[str, tuple[str, ...], Selector]
+"""A name, datacenters, and whom to call there."""
 
 
 class Client:
@@ -51,6 +64,8 @@ class Client:
         idempotent: Iterable[str] = (),
         retry: RetryPolicy = RETRIES,
         dialing: Dialing | None = None,
+        http: HTTPDialing | None = None,
+        balancing: Balancing = BALANCING,
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -61,12 +76,14 @@ class Client:
             timeout=timeout,
             idempotent=tuple(idempotent),
             retry=retry,
+            http=http,
+            balancing=balancing,
             cache_dir=cache_dir,
             observe=observe,
         )
         self._open = False
         self._opened: Opened[AsyncClient] | None = None
-        self._channels: dict[tuple[str, tuple[str, ...]], Channel] = {}
+        self._channels: dict[_Key, Channel] = {}
         prepare()
 
     def open(self) -> Self:
@@ -98,26 +115,59 @@ class Client:
     ) -> None:
         self.close()
 
-    def channel(self, name: str, *, dc: Iterable[str] = ()) -> grpc.Channel:
+    def channel(
+        self,
+        name: str,
+        *,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> grpc.Channel:
         """A channel to the service `name`, for generated stubs: each call goes to one of its instances.
 
-        `dc` as in `muster.Client.channel`. The same one for the same arguments; leave it open. Watching and connecting
-        begin with the first call. Failures arrive as grpc.RpcError, UNAVAILABLE where there is nobody to call: its text
-        says why.
+        The arguments are those of `muster.Client.channel`. The same one for the same arguments; leave it open. Watching
+        and connecting begin with the first call. Failures arrive as grpc.RpcError, UNAVAILABLE where there is nobody to
+        call: its text says why. Raises BadConfiguration for a version that means nothing.
         """
         self._must_be_open()
-        key = name, tuple(dc)
+        key = name, tuple(dc), wanted(tags, version, metadata, zone)
         with starting():
             channel = self._channels.get(key)
             if channel is None or channel.closed:
-                channel = self._channels[key] = Channel(partial(self._service, *key))
+                channel = self._channels[key] = Channel(partial(self._service, key))
             return channel
 
-    def pool(self, name: str) -> SyncPool[Link]:
-        """The instances of `name`, for a protocol of your own: a database's replicas, a cache. Nothing connects to
-        them, so the registry alone says who is healthy."""
+    def pool(
+        self,
+        name: str,
+        *,
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> SyncPool[Link]:
+        """The instances of `name`, for a protocol of your own: a database's replicas, a cache.
+
+        The arguments are those of `muster.Client.pool`. Nothing connects to the instances, so the registry alone says
+        who is healthy. Watching begins with the first pick.
+        """
         self._must_be_open()
-        return SyncPool(partial(self._pool, name))
+        return SyncPool(partial(self._pool, name, wanted(tags, version, metadata, zone)))
+
+    def requests_adapter(self) -> Adapter:
+        """For the `requests` library: `session.mount("http://greeter/", client.requests_adapter())` makes its requests
+        go to the instances of `greeter`. Raises BadConfiguration without the extra `requests`."""
+        from muster.http.requests import Adapter
+
+        self._must_be_open()
+        return Adapter(self._with_session)
+
+    def explain(self, name: str, *, key: str | None = None) -> Explanation:
+        """Every instance of `name` as this client sees it. As `muster.Client.explain`."""
+        here = self._here()
+        return here.run(here.value.explain(name, key=key))
 
     def call(
         self,
@@ -169,20 +219,32 @@ class Client:
                 self._opened = loop.open(self._client(dialing=SyncDialing.of(self._dialing, loop)))
             return self._opened
 
-    def _service(self, name: str, dc: tuple[str, ...]) -> Service:
+    def _service(self, key: _Key) -> Service:
         opened = self._here()
-        return opened.run(_service(opened, name, dc))
+        return opened.run(_service(opened, key))
 
-    def _pool(self, name: str) -> tuple[Opened[AsyncClient], Pool[Link]]:
+    def _pool(self, name: str, selector: Selector) -> tuple[Opened[AsyncClient], Pool[Link]]:
         opened = self._here()
         with opened.background.inside:
-            return opened, opened.value.pool(name)
+            return opened, opened.value.pool(name, **_wishes(selector))
+
+    def _with_session(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        opened = self._here()
+        return opened.run(_with_session(opened.value, work))
 
 
-async def _service(opened: Opened[AsyncClient], name: str, dc: tuple[str, ...]) -> Service:
-    return Service(opened, opened.value.channel(name, dc=dc))
+async def _service(opened: Opened[AsyncClient], key: _Key) -> Service:
+    name, dc, selector = key
+    return Service(opened, opened.value.channel(name, dc=dc, **_wishes(selector)))
 
 
-async def _next(snapshots: Any) -> Snapshot:
-    snapshot: Snapshot = await anext(snapshots)
-    return snapshot
+def _wishes(selector: Selector) -> dict[str, Any]:
+    return {key: getattr(selector, key) for key in ("tags", "version", "metadata", "zone")}
+
+
+async def _with_session(client: AsyncClient, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+    return await work(client.http)
+
+
+async def _next(snapshots: AsyncGenerator[Snapshot, None]) -> Snapshot:
+    return await anext(snapshots)

@@ -37,19 +37,19 @@ PATIENCE = 1.0
 class Background:
     """A running loop. `inside` is a context manager: within it, the calling thread may use what belongs to the loop.
 
-    Never block within `inside`, nor call what a user wrote: `after` is for that. `lock` alone does for what does not
-    ask which loop is running, and costs 0.1 µs instead of 0.8. Made by `background()`.
+    Never block within `inside`, nor call what a user wrote: `after` is for that. `do` is for hot paths: it costs
+    0.4 µs, and `inside` 0.8. Made by `background()`.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self._selector = Standing(self.lock)
+        self._lock = threading.RLock()
+        self._selector = Standing(self._lock)
         self._loop = Loop(self._selector)
         self._thread = threading.Thread(target=self._run, name="muster", daemon=True)
-        self._undisturbed = threading.Condition(self.lock)
+        self._undisturbed = threading.Condition(self._lock)
         self._forking = False
         self._occupied = 0
-        self.inside = _Inside(self.lock, self._loop)
+        self.inside = _Inside(self._lock, self._loop)
         self.abandoned = False
         self._thread.start()
 
@@ -73,6 +73,16 @@ class Background:
     def call(self, callback: Callable[..., object], *args: Any) -> None:
         """Call `callback` on the loop's thread, soon. May be called from any thread, inside or not."""
         self._loop.call_soon_threadsafe(callback, *args)
+
+    def do(self, action: Callable[[A], T], argument: A) -> T:
+        """`action(argument)`, inside. It may `occupy` and `leave`, but not ask for what is to be done `after`."""
+        with self._lock:
+            outside = _get_running_loop()
+            _set_running_loop(self._loop)
+            try:
+                return action(argument)
+            finally:
+                _set_running_loop(outside)
 
     async def aside(self, work: Callable[[], object]) -> None:
         """Have `work` done by a thread of its own, and wait for it. `work` must not raise.
@@ -101,14 +111,14 @@ class Background:
     def occupy(self) -> None:
         """The thread is about to go into gRPC, and no fork must happen until it calls `leave`.
 
-        For who has the lock and is not inside: while a fork is under way, it waits.
+        Waits while a fork is under way; so it is not to be called within `inside`, but by `do` alone.
         """
         if self._forking:
             self._undisturbed.wait_for(lambda: not self._forking, PATIENCE)
         self._occupied += 1
 
     def leave(self) -> None:
-        """For who has the lock: the end of what `occupy` has begun."""
+        """The end of what `occupy` has begun. Called inside."""
         self._occupied -= 1
         if self._forking and not self._occupied:
             self._undisturbed.notify_all()
@@ -118,7 +128,7 @@ class Background:
 
         False where somebody still is. `resume` or `abandon` must follow.
         """
-        self.lock.acquire()
+        self._lock.acquire()
         self._forking = True
         return self._undisturbed.wait_for(lambda: not self._occupied, PATIENCE)
 
@@ -126,18 +136,18 @@ class Background:
         """After a fork, in the parent."""
         self._forking = False
         self._undisturbed.notify_all()
-        self.lock.release()
+        self._lock.release()
 
     def abandon(self) -> None:
         """After a fork, in the child, where this loop has no thread any more."""
         self.abandoned = True
         self._selector.abandon()
         self._forking = False
-        self.lock.release()
+        self._lock.release()
 
     def _run(self) -> None:
         self._loop.owner = threading.get_ident()
-        with self.lock:
+        with self._lock:
             self._loop.run_forever()
 
 

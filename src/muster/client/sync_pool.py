@@ -50,20 +50,23 @@ class SyncPool(Generic[LinkT]):
         """`find` gives the pool of the present process, and what it was opened with."""
         self._find = find
 
-    def pick(self) -> SyncLease[LinkT]:
+    def pick(self, key: str | None = None) -> SyncLease[LinkT]:
         """An instance for one piece of work, at once. Release it, or use it in a `with`.
 
-        Raises NoInstances where nobody can be used now, and RegistryUnavailable where nothing is known yet.
+        `key`: what calls that belong together have in common, for pickers that hash. Raises NoInstances where nobody
+        can be used now, and RegistryUnavailable where nothing is known yet.
         """
         opened, pool = self._find()
         with opened.background.inside:
-            return SyncLease(opened.background, pool.pick())
+            return SyncLease(opened.background, pool.pick(key))
 
-    def lease(self, *, timeout: float | None = None, wait_for_ready: bool = False) -> SyncLease[LinkT]:
+    def lease(
+        self, key: str | None = None, *, timeout: float | None = None, wait_for_ready: bool = False
+    ) -> SyncLease[LinkT]:
         """As `pick`, but it waits while the registry's first answer is due; with `wait_for_ready`, until there is
         somebody. Raises TimeoutError after `timeout` seconds."""
         opened, pool = self._find()
-        return SyncLease(opened.background, opened.run(_lease(pool, timeout, wait_for_ready)))
+        return SyncLease(opened.background, opened.run(_lease(pool, key, timeout, wait_for_ready)))
 
     def explain(self, key: str | None = None) -> Explanation:
         """As Pool.explain."""
@@ -72,6 +75,6 @@ class SyncPool(Generic[LinkT]):
             return pool.explain(key)
 
 
-async def _lease(pool: Pool[LinkT], timeout: float | None, wait_for_ready: bool) -> Lease[LinkT]:
+async def _lease(pool: Pool[LinkT], key: str | None, timeout: float | None, wait_for_ready: bool) -> Lease[LinkT]:
     async with asyncio.timeout(timeout):
-        return Lease(await pool.wait(wait_for_ready=wait_for_ready))
+        return Lease(await pool.wait(key=key, wait_for_ready=wait_for_ready))

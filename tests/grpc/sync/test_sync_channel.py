@@ -177,9 +177,19 @@ def test_opentelemetry_sees_calls_and_no_health_checks(world) -> None:
     assert any("traceparent" in metadata for metadata in greeter.say.metadata)
 
 
+SENTRY: dict[str, Any] = {"traces_sample_rate": 1.0, "default_integrations": False}
+
+
 def test_sentry_sees_calls(world, monkeypatch: pytest.MonkeyPatch) -> None:
     import sentry_sdk
     from sentry_sdk.integrations.grpc import GRPCIntegration
+    from sentry_sdk.transport import Transport
+
+    sent: list[Any] = []
+
+    class Keeping(Transport):
+        def capture_envelope(self, envelope: Any) -> None:
+            sent.extend(item.get_transaction_event() for item in envelope.items)
 
     for module, name in ((grpc, "insecure_channel"), (grpc, "secure_channel"), (grpc, "intercept_channel")):
         monkeypatch.setattr(module, name, getattr(module, name))  # put back afterwards
@@ -189,12 +199,12 @@ def test_sentry_sees_calls(world, monkeypatch: pytest.MonkeyPatch) -> None:
     greeter = world.greeter("a")
     GRPCIntegration.setup_once()
     with sentry_sdk.isolation_scope() as scope:
-        scope.set_client(sentry_sdk.Client(traces_sample_rate=1.0, default_integrations=False))
-        with sentry_sdk.start_transaction(name="t", sampled=True) as transaction:
+        scope.set_client(sentry_sdk.Client(transport=Keeping, dsn="http://key@127.0.0.1/1", **SENTRY))
+        with sentry_sdk.start_transaction(name="t"):
             say = world.stub(greeter)
             say.Hello(HelloRequest(name="x"))
             assert len(list(say.ListHellos(HelloRequest()))) == 3
-        spans = {span.description for span in transaction._span_recorder.spans}
+    spans = {span["description"] for event in sent if event for span in event["spans"]}
     assert "unary unary call to /greeter.Say/Hello" in spans
     assert "unary stream call to /greeter.Say/ListHellos" in spans
     assert any("sentry-trace" in metadata for metadata in greeter.say.metadata)

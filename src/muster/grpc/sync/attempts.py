@@ -99,8 +99,7 @@ class Elsewhere(Attempt):
     def launch(self) -> None:
         """Called outside, once."""
         background = self._background
-        with background.lock:
-            background.occupy()
+        background.do(Background.occupy, background)
         try:
             if not self._unwanted:
                 self.call = self._start()
@@ -108,8 +107,7 @@ class Elsewhere(Attempt):
             self._failure = error
             self._end(error)
         finally:
-            with background.lock:
-                background.leave()
+            background.do(Background.leave, background)
             self._launched.set()
         if hasattr(self.call, "add_done_callback"):
             self.call.add_done_callback(self._end)

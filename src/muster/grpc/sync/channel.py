@@ -144,15 +144,14 @@ class _MultiCallable:
         bound = self._bound = service.opened.background, service.method(self._kind, self._path, self._codec)
         return bound
 
-    def _work(self, ask: Ask, request: Any, terms: Terms) -> Work:
+    def _work(self, ask: Ask, request: Any, timeout: float | None, *terms: Any) -> Work:
         background, method = self._here()
-        if terms.timeout is None:
-            terms.timeout = method.default_timeout
-        return Work(background, method, terms, ask, request)
+        terms_ = Terms(method.default_timeout if timeout is None else timeout, *terms)
+        return Work(background, method, terms_, ask, request)
 
-    def _begin(self, ask: Ask, request: Any, terms: Terms) -> tuple[Background, Running]:
+    def _begin(self, *asked: Any) -> tuple[Background, Running]:
         """Begin a call that goes on by itself."""
-        work = self._work(ask, request, terms)
+        work = self._work(*asked)
         with work.background.inside:
             return work.background, Running(work).begin()
 
@@ -167,8 +166,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return answer(self._work(_itself, request, terms))
+        return answer(self._work(_itself, request, timeout, metadata, credentials, wait_for_ready, compression))
 
     def with_call(
         self,
@@ -179,8 +177,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return answer(self._work(_with_call, request, terms))
+        return answer(self._work(_with_call, request, timeout, metadata, credentials, wait_for_ready, compression))
 
     def future(
         self,
@@ -191,8 +188,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return Handle(*self._begin(_future, request, terms))
+        return Handle(*self._begin(_future, request, timeout, metadata, credentials, wait_for_ready, compression))
 
 
 class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[misc]
@@ -205,8 +201,7 @@ class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return Answers(*self._begin(_itself, request, terms))
+        return Answers(*self._begin(_itself, request, timeout, metadata, credentials, wait_for_ready, compression))
 
 
 class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[misc]
@@ -219,8 +214,9 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return answer(self._work(_itself, Requests(request_iterator), terms))
+        return answer(
+            self._work(_itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression)
+        )
 
     def with_call(
         self,
@@ -231,8 +227,11 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return answer(self._work(_with_call, Requests(request_iterator), terms))
+        return answer(
+            self._work(
+                _with_call, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+            )
+        )
 
     def future(
         self,
@@ -243,8 +242,11 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return Handle(*self._begin(_future, Requests(request_iterator), terms))
+        return Handle(
+            *self._begin(
+                _future, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+            )
+        )
 
 
 class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ignore[misc]
@@ -257,8 +259,11 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        return Answers(*self._begin(_itself, Requests(request_iterator), terms))
+        return Answers(
+            *self._begin(
+                _itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+            )
+        )
 
 
 async def _tell(service: Service, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:

@@ -1,0 +1,164 @@
+"""A sync client follows instances that drain, die, are replaced and are strangers; and its calls keep to their time."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from greeter_pb2 import HelloRequest
+from greeter_pb2_grpc import SayStub
+
+from muster.call.retry import RetryPolicy
+from muster.model.instance import Instance
+from muster.rpc.current import Served, serving
+
+
+class Load:
+    """Threads that call all the time, and what came of it."""
+
+    def __init__(self, say: SayStub) -> None:
+        self.served: Counter[str] = Counter()
+        self.failed: list[grpc.RpcError] = []
+        self._say = say
+        self._ending = threading.Event()
+
+    def work(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self.served[self._say.Hello(HelloRequest(name="x")).served_by] += 1
+            except grpc.RpcError as error:
+                self.failed.append(error)
+
+    def since_now(self, many: int) -> Counter[str]:
+        """What is served from now on, once it is that many."""
+        before = self.served.copy()
+        end = time.monotonic() + 20
+        while (self.served - before).total() < many:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return self.served - before
+
+    def end(self) -> None:
+        self._ending.set()
+
+
+@contextmanager
+def load(say: SayStub, threads: int = 6) -> Iterator[Load]:
+    working = Load(say)
+    workers = [threading.Thread(target=working.work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield working
+    finally:
+        working.end()
+        for worker in workers:
+            worker.join()
+
+
+def test_a_killed_instance_fails_no_idempotent_call(world) -> None:
+    processes = [world.process(letter) for letter in "abc"]
+    say = world.stub(*processes, idempotent={"*"})
+    with load(say) as calls:
+        calls.since_now(100)
+        processes[0].signal(signal.SIGKILL)
+        calls.since_now(200)
+        after = calls.since_now(200)
+    assert calls.failed == []
+    assert set(after) == {"b", "c"}
+
+
+def test_draining_fails_no_call(world) -> None:
+    greeters = [world.greeter(letter) for letter in "ab"]
+    say = world.stub(*greeters)
+    with load(say) as calls:
+        greeters[0].serving(False)
+        calls.since_now(50)
+        greeters[0].stop(grace=5)
+        after = calls.since_now(100)
+    assert calls.failed == []
+    assert set(after) == {"b"}
+
+
+def test_all_instances_replaced_at_once(world) -> None:
+    say = world.stub(world.greeter("a"), world.greeter("b"))
+    with load(say) as calls:
+        world.book.know(world.greeter("c"), world.greeter("d"))
+        while not {"c", "d"} <= set(calls.since_now(20)):
+            pass
+        after = calls.since_now(100)
+    assert calls.failed == []
+    assert set(after) == {"c", "d"}
+
+
+def test_a_stranger_on_a_dead_instances_port_gets_no_call(world) -> None:
+    gone, other = world.process("a"), world.greeter("b")
+    say = world.stub(gone, other, idempotent={"*"})
+    with load(say) as calls:
+        calls.since_now(20)
+        gone.end()
+        stranger = world.greeter("stranger", port=gone.port)
+        calls.since_now(300)
+    assert calls.failed == []
+    assert stranger.say.calls == 0
+
+
+def test_an_instance_that_is_back_under_its_address_is_called_again(world) -> None:
+    first = world.process("a")
+    say = world.stub(first, world.greeter("b"), idempotent={"*"})
+    with load(say) as calls:
+        first.end()
+        calls.since_now(50)
+        world.process("a", port=first.port)
+        while "a" not in calls.since_now(50):
+            pass
+    assert calls.failed == []
+
+
+def test_an_instance_of_others_is_called_without_health_checks(world) -> None:
+    greeter = world.greeter("a")
+    greeter.serving(False)
+    say = world.stub(Instance("foreign", "greeter", "127.0.0.1", greeter.port))
+    assert say.Hello(HelloRequest(name="x")).served_by == "a"
+
+
+def test_an_attempt_may_have_less_time_than_the_call(world) -> None:
+    hanging, other = world.process("a"), world.greeter("b")
+    say = world.stub(hanging, other, idempotent={"*"}, retry=RetryPolicy(attempt_timeout=0.2))
+    hanging.signal(signal.SIGSTOP)
+    try:
+        assert {say.Hello(HelloRequest(name="x"), timeout=5).served_by for _ in range(6)} == {"b"}
+    finally:
+        hanging.signal(signal.SIGCONT)
+
+
+def nested(timeout: float | None, say: Any) -> float:
+    """What a call made while serving another is given, in seconds, as the server sees it."""
+    token = serving.set(Served("/outer", deadline=time.monotonic() + 2.0))
+    try:
+        future = say.Hello.future(HelloRequest(), timeout=timeout)
+        left: float = future.time_remaining()
+        future.result()
+        return left
+    finally:
+        serving.reset(token)
+
+
+@pytest.mark.parametrize("timeout", [None, 1.0, 60.0])
+def test_a_nested_call_never_outlives_the_call_it_serves(world, timeout: float | None) -> None:
+    say = world.stub(world.greeter("a"))
+    assert nested(timeout, say) <= min(timeout or 2.0, 2.0)
+    token = serving.set(Served("/outer", deadline=time.monotonic()))
+    try:
+        with pytest.raises(grpc.RpcError) as failed:
+            say.Hello(HelloRequest(), timeout=timeout)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    finally:
+        serving.reset(token)
