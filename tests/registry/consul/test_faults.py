@@ -135,6 +135,17 @@ async def test_a_large_answer_is_read() -> None:
         assert len(found.instances) == 5000
 
 
+async def test_100_000_instances_among_them_some_that_make_no_sense() -> None:
+    node = '{"Node": {"Node": "n1", "Address": "10.0.0.9"}, "Service": {"ID": "w-%05d", "Service": "web", "Port": %d}}'
+    entries = [node % (number, 0 if number % 10_000 == 0 else 80) for number in range(100_000)]
+    body = f"[{','.join(entries)},7]"
+    async with Scripted([answer(body, index=5)]) as server, consul(server) as registry:
+        found = await first(registry)
+        assert isinstance(found, Known)
+        assert len(found.instances) == 99_990
+        assert len(found.set_aside) == 11
+
+
 async def test_an_entry_that_cannot_be_used_costs_only_itself() -> None:
     broken = [*WEB, {"Service": {"ID": "odd", "Port": "80"}}]
     async with Scripted([answer(json.dumps(broken), index=5)]) as server, consul(server) as registry:

@@ -51,8 +51,8 @@ class InstanceReader:
     """Reads the answers of /v1/health/service/NAME, one after the other; may be called on any thread, one at a time.
 
     An instance whose entry has not changed is the same object as in the answer before. For 10,000 entries (14 MB) the
-    first answer takes 300 ms, one in which a single entry changed 55 ms; no more than 15 ms of it in one piece that
-    keeps other threads waiting.
+    first answer takes about 300 ms of CPU, one in which a single entry changed 65 ms. 15 ms of that, to split the JSON
+    into entries, are one piece, in which no other thread runs (`bench/large_answer.py`).
     """
 
     def __init__(self, name: str) -> None:
