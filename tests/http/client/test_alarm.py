@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,9 +16,24 @@ pytestmark = pytest.mark.anyio
 LONG = 30.0
 
 
+@contextmanager
+def within(alarm: Alarm) -> Iterator[None]:
+    """As asyncio.timeout."""
+    kind: type[BaseException] | None = None
+    alarm.arm()
+    try:
+        yield
+    except BaseException as error:
+        kind = type(error)
+        raise
+    finally:
+        if alarm.disarm(kind):
+            raise TimeoutError
+
+
 async def test_a_wait_that_is_late_ends() -> None:
     began = time.monotonic()
-    with pytest.raises(TimeoutError), Alarm(Alarms(), began + 0.1):
+    with pytest.raises(TimeoutError), within(Alarm(Alarms(), began + 0.1)):
         await asyncio.sleep(LONG)
     assert 0.1 <= time.monotonic() - began < LONG
     assert not asyncio.current_task().cancelling()
@@ -24,29 +41,29 @@ async def test_a_wait_that_is_late_ends() -> None:
 
 async def test_nothing_happens_to_who_is_in_time() -> None:
     alarms = Alarms()
-    with Alarm(alarms, time.monotonic() + 0.01):
+    with within(Alarm(alarms, time.monotonic() + 0.01)):
         pass
-    with Alarm(alarms, None):
+    with within(Alarm(alarms, None)):
         await asyncio.sleep(0.1)
 
 
 async def test_an_alarm_is_entered_again() -> None:
     alarm = Alarm(Alarms(), time.monotonic() + 0.1)
-    with alarm:
+    with within(alarm):
         await asyncio.sleep(0)
     for _ in range(2):
-        with pytest.raises(TimeoutError), alarm:
+        with pytest.raises(TimeoutError), within(alarm):
             await asyncio.sleep(LONG)
 
 
 async def test_an_error_of_the_body_goes_through() -> None:
-    with pytest.raises(ValueError, match="mine"), Alarm(Alarms(), time.monotonic() + LONG):
+    with pytest.raises(ValueError, match="mine"), within(Alarm(Alarms(), time.monotonic() + LONG)):
         raise ValueError("mine")
 
 
 async def test_who_is_cancelled_by_others_is_cancelled() -> None:
     async def wait() -> None:
-        with Alarm(Alarms(), time.monotonic() + LONG):
+        with within(Alarm(Alarms(), time.monotonic() + LONG)):
             await asyncio.sleep(LONG)
 
     async with asyncio.TaskGroup() as group:
@@ -61,7 +78,7 @@ async def test_late_and_cancelled_is_cancelled() -> None:
     alarm = Alarm(Alarms(), time.monotonic() - 1)
 
     async def wait() -> None:
-        with alarm:
+        with within(alarm):
             await asyncio.sleep(LONG)
 
     async with asyncio.TaskGroup() as group:
@@ -78,7 +95,7 @@ async def test_a_cancelled_task_may_set_one_while_it_cleans_up() -> None:
         try:
             await asyncio.sleep(LONG)
         except asyncio.CancelledError:
-            with pytest.raises(TimeoutError), Alarm(Alarms(), time.monotonic() + 0.1):
+            with pytest.raises(TimeoutError), within(Alarm(Alarms(), time.monotonic() + 0.1)):
                 await asyncio.sleep(LONG)
         return "clean"
 
@@ -95,7 +112,7 @@ async def test_many_share_the_timer() -> None:
     async def wait(seconds: float) -> float:
         began = time.monotonic()
         try:
-            with Alarm(alarms, began + seconds):
+            with within(Alarm(alarms, began + seconds)):
                 await asyncio.sleep(LONG)
         except TimeoutError:
             pass

@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from muster.balance.nodes import Node
+from muster.http.client.alarm import Alarm, Alarms
 from muster.http.client.ending import CUT_OFF, NEVER_SENT, of_error, of_status
 from muster.http.client.link import Link
 from muster.http.client.routing import chosen
@@ -32,8 +33,8 @@ Answer = aiohttp.ClientResponse | Exception
 """What an attempt gave: a response, or what was raised instead."""
 
 
-class Attempt:
-    """One attempt at `node`, as a `with` whose body sends the request and sets `answer`.
+class Attempt(Alarm):
+    """One attempt at `node`, as a `with` whose body sends the request and sets `answer`; past `when` it is cut short.
 
     An Exception of the body becomes the `answer`; afterwards `outcome` says how it ended. The node counts as busy until
     the body of the answer has ended too, in which no more than `silence` seconds may pass without a byte.
@@ -41,7 +42,8 @@ class Attempt:
 
     __slots__ = ("_began", "_link", "_silence", "answer", "node", "outcome")
 
-    def __init__(self, node: Node[Link], silence: float | None) -> None:
+    def __init__(self, node: Node[Link], alarms: Alarms, when: float | None, silence: float | None) -> None:
+        super().__init__(alarms, when)
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"
         self.node = node
@@ -55,12 +57,15 @@ class Attempt:
         self._link.hold()
         chosen.set(self._link)
         self._began = time.monotonic()
+        self.arm()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         seconds = time.monotonic() - self._began
+        if self.disarm(kind):
+            error = TimeoutError()
         if error is None:
             self._answered(seconds)
             return False
@@ -108,14 +113,12 @@ def _limit(connection: Connection, silence: float) -> None:
 
 
 async def whole(response: aiohttp.ClientResponse) -> None:
-    """Returns when a body that is announced to be short is there; raises what cuts it off.
+    """Returns when the rest of a body that is announced to be short is there; raises what cuts it off.
 
     An instance that dies between head and body can still be replaced by another, as long as the caller has seen
     nothing. What a compressed body unfolds to nobody knows: it is not waited for.
     """
-    if response.connection is None or hdrs.CONTENT_ENCODING in response.headers:
-        return
-    if 0 < (response.content_length or 0) <= WHOLE:
+    if hdrs.CONTENT_ENCODING not in response.headers and 0 < (response.content_length or 0) <= WHOLE:
         try:
             await response.content.wait_eof()
         except BaseException:

@@ -10,7 +10,6 @@ import aiohttp
 from muster.balance.nodes import Node
 from muster.call.attempt import Attempts, attempt_timeout
 from muster.call.deadline import deadline_of, remaining
-from muster.http.client.alarm import Alarm
 from muster.http.client.attempt import Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
@@ -29,18 +28,12 @@ class Call:
     __slots__ = ("_calling", "_deadline", "_idempotent", "_onward", "_silence")
 
     def __init__(
-        self,
-        calling: Calling,
-        deadline: float | None,
-        *,
-        onward: bool = False,
-        silence: float | None = None,
-        idempotent: bool = False,
+        self, calling: Calling, deadline: float | None, silence: float | None, *, onward: bool, idempotent: bool
     ) -> None:
         self._calling = calling
         self._deadline = deadline
-        self._onward = onward
         self._silence = silence
+        self._onward = onward
         self._idempotent = idempotent
 
     async def __call__(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
@@ -49,50 +42,51 @@ class Call:
         Raises NobodyToCall, NothingKnown and InvalidURL; ServerTimeoutError past the deadline; else what `send` raised
         for the last attempt. An answer that is not worth another attempt is the caller's, whatever its status.
         """
-        service = self._calling.services.of(request.url, time.monotonic())
+        calling = self._calling
+        service = calling.services.of(request.url, time.monotonic())
+        key = request.headers.get(service.pool.key) if service.pool.key else None
         idempotent = self._idempotent or declares_itself(request)
         retrying: Retrying | None = None
         try:
-            node = service.pool.choose()
+            node = service.pool.choose(key=key)
         except MusterError:
-            node = await self._wait(service, request)
+            node = await self._wait(request, service, key)
+        when = (
+            self._until(request, service, Attempts(idempotent)) if self._onward or calling.limited else self._deadline
+        )
         while True:
-            limit = self._limit(request, retrying.state if retrying else None, service, idempotent)
-            with Attempt(node, self._silence) as attempt, limit:
-                attempt.answer = await send(request)
-                if idempotent:
-                    await whole(attempt.answer)
-            answer = attempt.answer
-            if attempt.outcome.ok and isinstance(answer, aiohttp.ClientResponse):
-                return answer
-            retrying = retrying or Retrying(self._calling, service, request, Attempts(idempotent, self._deadline))
+            with Attempt(node, calling.alarms, when, self._silence) as attempt:
+                attempt.answer = answer = await send(request)
+                if idempotent and answer.connection is not None:
+                    await whole(answer)
+            if attempt.outcome.ok:
+                return _given(attempt)
+            if retrying is None:
+                retrying = Retrying(calling, service, request, key, Attempts(idempotent, self._deadline))
             other = await retrying.next(attempt)
             if other is None:
                 return _given(attempt)
-            node = other
+            node, when = other, self._until(request, service, retrying.state)
 
-    def _limit(
-        self, request: aiohttp.ClientRequest, state: Attempts | None, service: Service, idempotent: bool
-    ) -> Alarm:
-        """The limit of the next attempt; `state` is None before the first has ended."""
-        calling, when = self._calling, self._deadline
-        if calling.retrier.policy.attempt_timeout is not None and calling.retries(service.name):
-            now = time.monotonic()
-            left = remaining(when, now)
-            when = deadline_of(attempt_timeout(state or Attempts(idempotent), calling.retrier.policy, left), now)
-        if self._onward and when is not None:
-            request.headers[TIMEOUT] = written(when - time.monotonic())
-        return Alarm(calling.alarms, when)
-
-    async def _wait(self, service: Service, request: aiohttp.ClientRequest) -> Node[Link]:
+    async def _wait(self, request: aiohttp.ClientRequest, service: Service, key: str | None) -> Node[Link]:
         """The node for the first attempt, once an answer of the registry or the verdict of a connection is there."""
         try:
             async with asyncio.timeout(remaining(self._deadline, time.monotonic())):
-                return await service.pool.wait()
+                return await service.pool.wait(key=key)
         except TimeoutError:
             raise aiohttp.ServerTimeoutError(f"while waiting: {service.pool.why()}") from None
         except MusterError as error:
             raise in_terms_of_aiohttp(error, request.connection_key) from error
+
+    def _until(self, request: aiohttp.ClientRequest, service: Service, state: Attempts) -> float | None:
+        """Until when the head of the next attempt's answer must be there, of which the instance is told."""
+        calling, now = self._calling, time.monotonic()
+        left = remaining(self._deadline, now)
+        if calling.limited and calling.retries(service.name):
+            left = attempt_timeout(state, calling.retrier.policy, left)
+        if self._onward and left is not None:
+            request.headers[TIMEOUT] = written(left)
+        return deadline_of(left, now)
 
 
 def _given(attempt: Attempt) -> aiohttp.ClientResponse:

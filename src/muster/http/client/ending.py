@@ -16,6 +16,10 @@ from muster.rpc.status import code_from_http
 TRY_AGAIN = frozenset({502, 503, 504})
 """What servers and proxies answer that could not do it now; another instance may (RFC 9110, sections 15.6.3 to 5)."""
 
+REFUSED = "FAILED_PRECONDITION"
+"""For 4xx: what was wrong with the request. None of them speaks against the instance, as some gRPC codes do that 405,
+413 and 429 are mapped to."""
+
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """aiohttp raises these before a connection stands, so that nothing of the request was sent."""
 
@@ -26,10 +30,12 @@ CUT_OFF = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.Clien
 def of_status(status: int, headers: Mapping[str, str], seconds: float) -> Outcome:
     """The outcome of an attempt that was answered with `status`."""
     if status < 400:
-        return Outcome("OK", seconds=seconds)
+        return Outcome("OK", False, seconds)
+    if status < 500:
+        return Outcome(REFUSED, False, seconds)
     if status in TRY_AGAIN:
-        return Outcome("UNAVAILABLE", seconds=seconds, pushback=retry_after(headers, time.time()))
-    return Outcome(code_from_http(status), seconds=seconds)
+        return Outcome("UNAVAILABLE", False, seconds, retry_after(headers, time.time()))
+    return Outcome(code_from_http(status), False, seconds)
 
 
 def of_error(error: BaseException, seconds: float) -> Outcome:

@@ -23,20 +23,25 @@ from muster.model.outcome import Outcome
 
 @dataclass(frozen=True)
 class Calling:
-    """How requests are made. `retries(name)` tells whether failed attempts may be repeated at this moment."""
+    """How requests are made. `retries(name)` tells whether failed attempts may be repeated at this moment. `limited`:
+    attempts have a limit of their own."""
 
     services: Services
     alarms: Alarms
     retrier: Retrier
     observe: Observer
     retries: Callable[[str], bool]
+    limited: bool
 
 
 class Retrying:
     """Decides on further attempts of one request to one service. `state`: what happened so far."""
 
-    def __init__(self, calling: Calling, service: Service, request: aiohttp.ClientRequest, state: Attempts) -> None:
+    def __init__(
+        self, calling: Calling, service: Service, request: aiohttp.ClientRequest, key: str | None, state: Attempts
+    ) -> None:
         self.state = state
+        self._key = key
         self._calling = calling
         self._service = service
         self._request = request
@@ -68,7 +73,7 @@ class Retrying:
         try:
             async with asyncio.timeout(remaining(self.state.deadline, time.monotonic())):
                 await asyncio.sleep(pause)
-                return await self._service.pool.wait(self._tried)
+                return await self._service.pool.wait(self._tried, self._key)
         except (TimeoutError, MusterError) as error:
             if isinstance(answer, Exception):
                 answer.add_note(f"and then: {error or self._service.pool.why()}")

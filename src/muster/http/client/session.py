@@ -51,7 +51,7 @@ class Session:
             connector=Router(),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=dialing.connect),
-            middlewares=(self._unasked,),
+            middlewares=(self._handshake,),
         )
         # aiohttp would send PUT and DELETE a second time by itself, and GET as often again as we did.
         self._session._retry_connection = False
@@ -65,57 +65,61 @@ class Session:
 
     def request(self, method: str, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
         """Send a request; awaited, or entered with `async with`, it gives an aiohttp.ClientResponse."""
-        call = self._call(options, idempotent)
-        options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
-        return self._session.request(method, url, **self._checked(options))
+        return self._send(method, url, idempotent, options)
 
     def get(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("GET", url, **options)
+        return self._send("GET", url, False, options)
 
     def head(self, url: str | URL, **options: Any) -> Answer:
         """Follows no redirects unless asked to, as in aiohttp."""
-        return self.request("HEAD", url, **{"allow_redirects": False, **options})
+        return self._send("HEAD", url, False, {"allow_redirects": False, **options})
 
     def options(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("OPTIONS", url, **options)
+        return self._send("OPTIONS", url, False, options)
 
-    def post(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("POST", url, **options)
+    def post(self, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
+        return self._send("POST", url, idempotent, options)
 
-    def put(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("PUT", url, **options)
+    def put(self, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
+        return self._send("PUT", url, idempotent, options)
 
-    def patch(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("PATCH", url, **options)
+    def patch(self, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
+        return self._send("PATCH", url, idempotent, options)
 
-    def delete(self, url: str | URL, **options: Any) -> Answer:
-        return self.request("DELETE", url, **options)
+    def delete(self, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
+        return self._send("DELETE", url, idempotent, options)
 
     def ws_connect(self, url: str | URL, **options: Any) -> Socket:
         """Open a websocket (`http://`, `ws://` and their secure forms). It stays with the instance that took it."""
-        return self._session.ws_connect(url, **self._checked(options))
+        self._check(options)
+        return self._session.ws_connect(url, **options)
 
-    async def _unasked(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
-        """For the handshakes of websockets, which aiohttp sends by itself."""
-        now = self._begin()
-        return await Call(self._calling, deadline_of(within(self._timeout), now))(request, send)
+    def _send(self, method: str, url: str | URL, idempotent: bool, options: dict[str, Any]) -> Answer:
+        self._check(options)
+        call = self._call(options, idempotent)
+        options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
+        return self._session.request(method, url, **options)
+
+    async def _handshake(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
+        """The middleware for what aiohttp sends by itself, to open a websocket. Nobody is told of a time limit: it is
+        one for the handshake alone."""
+        deadline = deadline_of(within(self._timeout), self._begin())
+        return await Call(self._calling, deadline, None, onward=False, idempotent=False)(request, send)
 
     def _call(self, options: dict[str, Any], idempotent: bool) -> Call:
         """What drives the attempts, within the time that `options` and the call that is being served leave."""
-        head, silence, timeout = self._timeout, self._silence, None
+        now, left = self._begin(), within(None)
+        if left is None and "timeout" not in options:
+            deadline = deadline_of(self._timeout, now)
+            return Call(self._calling, deadline, self._silence, onward=False, idempotent=idempotent)
+        timeout, silence, head = self._session.timeout, self._silence, self._timeout
         if "timeout" in options:
             timeout, silence = self._given(options["timeout"])
             head = timeout.total or None
-        left = within(None)
         if left is not None:
-            timeout = _shortened(timeout or self._session.timeout, left)
-            head = within(head)
-        if timeout is not None:
-            options["timeout"] = timeout
-        onward = timeout is not None and bool(timeout.total)
-        return Call(
-            self._calling, deadline_of(head, self._begin()), onward=onward, silence=silence, idempotent=idempotent
-        )
+            timeout, head = _shortened(timeout, left), within(head)
+        options["timeout"] = timeout
+        return Call(self._calling, deadline_of(head, now), silence, onward=bool(timeout.total), idempotent=idempotent)
 
     def _given(self, timeout: float | aiohttp.ClientTimeout | None) -> tuple[aiohttp.ClientTimeout, float | None]:
         """What a request asks for, and the limit on silence. A number says nothing of connecting and of silence."""
@@ -128,12 +132,11 @@ class Session:
         self._calling.retrier.budget.deposit(now)
         return now
 
-    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _check(self, options: dict[str, Any]) -> None:
         if options.get("proxy") is not None:
             raise ValueError("instances are called directly: proxy= cannot be used")
         if self._dialing.server_name is not None:
             options.setdefault("server_hostname", self._dialing.server_name)
-        return options
 
 
 def _shortened(timeout: aiohttp.ClientTimeout, left: float) -> aiohttp.ClientTimeout:

@@ -42,7 +42,9 @@ class HTTPTransport:
         ejects: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._services = Services(hub, spawn, dialing, observe, balancing, ejects)
-        self.session = Session(Calling(self._services, Alarms(), retrier, observe, retries), timeout, dialing)
+        limited = retrier.policy.attempt_timeout is not None
+        calling = Calling(self._services, Alarms(), retrier, observe, retries, limited)
+        self.session = Session(calling, timeout, dialing)
 
     def pool(self, name: str) -> Pool[Link]:
         """The pool behind `http://name/`, which is followed from now on."""
