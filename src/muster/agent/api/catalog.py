@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from muster.agent.api.answer import JSON, Answer, Query, Refused, encode
-from muster.agent.api.reading import query, reading, watched_service, watched_table
+from muster.agent.api.reading import catalog_filter, only_wanted, query, reading, watched_service, watched_table
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
 from muster.agent.catalog.catalog import NODES, SERVICES, instances_of
 from muster.agent.catalog.rows import NodeRow, ServiceRow
+from muster.agent.filter import schema
 from muster.agent.state import State
 from muster.registry.consul import wire
 
@@ -20,12 +21,14 @@ def datacenters(state: State, request: Request) -> Answer:
 
 def nodes(state: State, request: Request) -> Query:
     """`node-meta` filters; `near` only sorts, and with one node there is nothing to sort."""
-    wanted = wanted_meta(request)
+    how, wanted = reading(state, request), wanted_meta(request)
+    matches = catalog_filter(request.params, schema.NODE)
 
     def body() -> bytes:
-        return encode([views.node(row) for row in state.catalog.nodes() if has_meta(row, wanted)])
+        found = (views.node(row) for row in state.catalog.nodes() if has_meta(row, wanted))
+        return encode(only_wanted(matches, found))
 
-    return query(reading(state, request), watched_table(state, NODES), body)
+    return query(how, watched_table(state, NODES), body)
 
 
 def services(state: State, request: Request) -> Query:
@@ -45,19 +48,21 @@ def service(state: State, request: Request) -> Query:
     catalog, name = state.catalog, request.rest
     if not name:
         raise Refused(400, "Missing service name")
-    tags, wanted = wanted_tags(request), wanted_meta(request)
+    how, tags, wanted = reading(state, request), wanted_tags(request), wanted_meta(request)
+    matches = catalog_filter(request.params, schema.CATALOG_SERVICE)
 
     def chosen() -> list[wire.CatalogService]:
         nodes_of = ((catalog.node(row.node), row) for row in catalog.instances(name) if has_tags(row, tags))
-        return [views.catalog_service(node, row) for node, row in nodes_of if has_meta(node, wanted)]
+        found = (views.catalog_service(node, row) for node, row in nodes_of if has_meta(node, wanted))
+        return only_wanted(matches, found)
 
     def body() -> bytes:
         if not catalog.exists(name):
             return b"[]"
-        key = ("catalog service", name.lower(), tags, wanted)
+        key = ("catalog service", name.lower(), tags, wanted, request.params.first("filter"))
         return state.encoded.body(key, catalog.index_of(name), chosen)
 
-    return query(reading(state, request), watched_service(state, name, instances_of), body)
+    return query(how, watched_service(state, name, instances_of), body)
 
 
 def wanted_tags(request: Request) -> tuple[str, ...]:

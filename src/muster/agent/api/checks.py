@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from muster.agent.api.answer import DONE, Answer, Refused, json_answer
 from muster.agent.api.body import decode_body
-from muster.agent.api.reading import refuse_filter
+from muster.agent.api.reading import is_wanted
 from muster.agent.api.registration import new_check
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Handler, Route
 from muster.agent.catalog import views
+from muster.agent.filter import BadFilter, Matches, schema
+from muster.agent.filter.matching import compiled, parsed
 from muster.agent.local import NotATTLCheck
 from muster.agent.state import State
 from muster.model.check import Health
@@ -17,8 +19,23 @@ from muster.registry.consul import wire
 
 def checks(state: State, request: Request) -> Answer:
     """The checks of this agent, by id. No index, and no waiting."""
-    refuse_filter(request.params)
-    return json_answer({row.id: views.health_check(row) for row in state.local.checks.values()})
+    found = {row.id: views.health_check(row) for row in state.local.checks.values()}
+    matches = _filter(request.params.first("filter"), any_checks=bool(found))
+    return json_answer({check_id: view for check_id, view in found.items() if is_wanted(matches, view)})
+
+
+def _filter(text: str, *, any_checks: bool) -> Matches | None:
+    """Consul looks at whether a filter fits the checks only once it has one, and then words it differently."""
+    if not text:
+        return None
+    try:
+        expression = parsed(text)
+    except BadFilter as error:
+        raise Refused(500, f"Failed to create boolean expression evaluator: {error}") from None
+    try:
+        return compiled(expression, schema.CHECK) if any_checks else None
+    except BadFilter as error:
+        raise Refused(500, str(error)) from None
 
 
 def register(state: State, request: Request) -> Answer:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from muster.agent.api.answer import Query, Refused, encode
 from muster.agent.api.catalog import has_meta, has_tags, wanted_meta, wanted_tags
-from muster.agent.api.reading import flag, query, reading, watched_service, watched_table
+from muster.agent.api.reading import (
+    catalog_filter,
+    flag,
+    only_wanted,
+    query,
+    reading,
+    watched_service,
+    watched_table,
+)
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import CHECKS, Entry, health_of
+from muster.agent.catalog.catalog import CHECKS, NODES, Entry, health_of
+from muster.agent.catalog.rows import CheckRow
+from muster.agent.filter import schema
 from muster.agent.state import State
 from muster.model.check import Health
 from muster.registry.consul import wire
@@ -22,22 +32,24 @@ def service(state: State, request: Request) -> Query:
     catalog, name = state.catalog, request.rest
     if not name:
         raise Refused(400, "Missing service name")
-    passing, tags, meta = flag(request.params, "passing"), wanted_tags(request), wanted_meta(request)
+    how, tags, meta = reading(state, request), wanted_tags(request), wanted_meta(request)
+    passing, matches = flag(request.params, "passing"), catalog_filter(request.params, schema.ENTRY)
 
     def chosen() -> list[wire.ServiceEntry]:
-        return [
+        found = (
             views.service_entry(entry)
             for entry in catalog.entries(name)
             if has_tags(entry.service, tags) and has_meta(entry.node, meta) and (not passing or _is_passing(entry))
-        ]
+        )
+        return only_wanted(matches, found)
 
     def body() -> bytes:
         if not catalog.exists(name):
             return b"[]"
-        key = ("health service", name.lower(), passing, tags, meta)
+        key = ("health service", name.lower(), passing, tags, meta, request.params.first("filter"))
         return state.encoded.body(key, catalog.index_of(name), chosen)
 
-    return query(reading(state, request), watched_service(state, name, health_of), body)
+    return query(how, watched_service(state, name, health_of), body)
 
 
 def checks(state: State, request: Request) -> Query:
@@ -45,10 +57,14 @@ def checks(state: State, request: Request) -> Query:
     if not request.rest:
         raise Refused(400, "Missing service name")
 
-    def body() -> bytes:
-        return encode([views.health_check(row) for row in state.catalog.checks_of(request.rest)])
+    how, meta = reading(state, request), wanted_meta(request)
+    matches = catalog_filter(request.params, schema.CHECK)
 
-    return query(reading(state, request), watched_table(state, CHECKS), body)
+    def body() -> bytes:
+        rows = with_meta(state, state.catalog.checks_of(request.rest), meta)
+        return encode(only_wanted(matches, map(views.health_check, rows)))
+
+    return query(how, watched_table(state, CHECKS), body)
 
 
 def in_state(state: State, request: Request) -> Query:
@@ -56,16 +72,25 @@ def in_state(state: State, request: Request) -> Query:
     wanted = request.rest
     if not wanted:
         raise Refused(400, "Missing check state")
+    how, meta = reading(state, request), wanted_meta(request)
+    matches = catalog_filter(request.params, schema.CHECK)
 
     def chosen() -> list[wire.HealthCheck]:
-        return [views.health_check(row) for row in state.catalog.checks() if wanted in ("any", row.status.value)]
+        rows = [row for row in state.catalog.checks() if wanted in ("any", row.status.value)]
+        return only_wanted(matches, map(views.health_check, with_meta(state, rows, meta)))
 
     def body() -> bytes:
         if wanted != "any" and wanted not in set(Health):
             return b"[]"
-        return state.encoded.body(("health state", wanted), state.catalog.table_index(CHECKS), chosen)
+        key = ("health state", wanted, meta, request.params.first("filter"))
+        return state.encoded.body(key, max(map(state.catalog.table_index, (CHECKS, NODES))), chosen)
 
-    return query(reading(state, request), watched_table(state, CHECKS), body)
+    return query(how, watched_table(state, CHECKS), body)
+
+
+def with_meta(state: State, rows: list[CheckRow], wanted: tuple[tuple[str, str], ...]) -> list[CheckRow]:
+    """The checks whose nodes have all of the wanted metadata."""
+    return [row for row in rows if has_meta(state.catalog.node(row.node), wanted)] if wanted else rows
 
 
 def _is_passing(entry: Entry) -> bool:

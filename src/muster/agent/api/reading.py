@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
 
-from muster.agent.api.answer import JSON, Answer, Query, Refused
+import msgspec
+
+from muster.agent.api.answer import JSON, Answer, Headers, Query, Refused
 from muster.agent.api.request import KEPT_QUERY, Params, Request, parse_query
 from muster.agent.blocking import Found, Patience
 from muster.agent.catalog.catalog import EXTINCTION, Topic
+from muster.agent.filter import BadFilter, Matches, compile_filter
+from muster.agent.filter.schema import Schema
 from muster.agent.state import State
 from muster.registry.consul.duration import parse_duration
+
+_View = TypeVar("_View")
 
 _INDEX = re.compile(r"\+?[0-9]{1,20}")
 TRUE = ("", "1", "t", "T", "true", "TRUE", "True")
@@ -31,8 +38,7 @@ class Reading:
 def reading(state: State, request: Request) -> Reading:
     """What the request says of consistency and waiting. Raises Refused for what contradicts itself, cannot be parsed,
     or this agent does not do."""
-    require_datacenter(state, request.params, (b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
-    refuse_filter(request.params)
+    require_datacenter(state, request.params, *_NOT_ASKED)
     return _reading_once(request.query) if len(request.query) <= KEPT_QUERY else _reading(request.params)
 
 
@@ -42,10 +48,30 @@ def require_datacenter(state: State, params: Params, *headers: tuple[bytes, byte
         raise Refused(500, "No path to datacenter", *headers)
 
 
-def refuse_filter(params: Params) -> None:
-    """Raises Refused for a filter: an answer that ignored it would be wrong without saying so."""
-    if params.first("filter"):
-        raise Refused(501, "The filter parameter is not supported by this agent")
+def wanted_by_filter(params: Params, schema: Schema, *headers: tuple[bytes, bytes]) -> Matches | None:
+    """The filter that a request brings, if any, for elements of `schema`. Raises Refused, with `headers`."""
+    text = params.first("filter")
+    if not text:
+        return None
+    try:
+        return compile_filter(text, schema)
+    except BadFilter as error:
+        raise Refused(500, f"Failed to create boolean expression evaluator: {error}", *headers) from None
+
+
+def catalog_filter(params: Params, schema: Schema) -> Matches | None:
+    """The same, with the headers of the endpoints that have an index."""
+    return wanted_by_filter(params, schema, *_NOT_ASKED) if "filter" in params else None
+
+
+def is_wanted(matches: Matches | None, view: Any) -> bool:
+    """Whether a filter, or the lack of one, leaves an element of an answer."""
+    return matches is None or matches(msgspec.to_builtins(view))
+
+
+def only_wanted(matches: Matches | None, views: Iterable[_View]) -> list[_View]:
+    """The elements that a filter leaves."""
+    return list(views) if matches is None else [view for view in views if is_wanted(matches, view)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +157,7 @@ def _is_duration(text: str) -> bool:
     return True
 
 
-def _meta_headers(*, known_leader: bool) -> tuple[tuple[bytes, bytes], ...]:
+def _meta_headers(*, known_leader: bool) -> Headers:
     return (
         (b"x-consul-knownleader", b"true" if known_leader else b"false"),
         (b"x-consul-lastcontact", b"0"),
@@ -139,6 +165,8 @@ def _meta_headers(*, known_leader: bool) -> tuple[tuple[bytes, bytes], ...]:
 
 
 _KNOWN = _meta_headers(known_leader=True)
+_NOT_ASKED = ((b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
+"""What Consul sends where it fails before it has asked its leader."""
 _HIT = ((b"x-cache", b"HIT"), (b"age", b"0"))
 
 

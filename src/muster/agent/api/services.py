@@ -8,12 +8,13 @@ import msgspec
 
 from muster.agent.api.answer import DONE, JSON, Answer, Query, Refused, encode, json_answer, text_answer
 from muster.agent.api.body import decode_body
-from muster.agent.api.reading import patience, refuse_filter
+from muster.agent.api.reading import is_wanted, patience, wanted_by_filter
 from muster.agent.api.registration import service_checks, service_row
 from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found, Patience
 from muster.agent.catalog import views
+from muster.agent.filter import schema
 from muster.agent.local import service_of_agent
 from muster.agent.state import State
 from muster.registry.consul import wire
@@ -21,8 +22,9 @@ from muster.registry.consul import wire
 
 def services(state: State, request: Request) -> Answer:
     """The instances of this agent, by id. No index, and no waiting."""
-    refuse_filter(request.params)
-    return json_answer({row.id: views.agent_service(row) for row in state.local.services.values()})
+    matches = wanted_by_filter(request.params, schema.SERVICE)
+    found = {row.id: views.agent_service(row) for row in state.local.services.values()}
+    return json_answer({service_id: view for service_id, view in found.items() if is_wanted(matches, view)})
 
 
 def service(state: State, request: Request) -> Query:
