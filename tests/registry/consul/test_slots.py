@@ -40,6 +40,26 @@ def test_slots_are_few_and_are_given_back() -> None:
     assert slots.blocking == 0
 
 
+def test_a_query_that_is_cancelled_keeps_its_slot_until_consul_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    slots = Slots(1)
+    with pytest.raises(asyncio.CancelledError), slots.claim() as claim:
+        assert claim.blocks()
+        claim.asks(64.0)
+        raise asyncio.CancelledError
+    assert slots.blocking == 0
+    with slots.claim() as claim:
+        assert not claim.blocks()
+        now += 64
+        assert claim.blocks()
+        claim.asks(64.0)
+    with slots.claim() as claim, pytest.raises(asyncio.CancelledError):
+        assert claim.blocks(), "a query that broke or was answered is over"
+        claim.asks(0.0)
+        raise asyncio.CancelledError
+
+
 def test_who_polls_is_asked_at_odd_times_and_less_often_the_more_there_are() -> None:
     slots, rng = Slots(1), Random(1)
     claims = [slots.claim() for _ in range(1002)]
@@ -97,7 +117,7 @@ async def test_names_beyond_the_limit_are_polled_until_a_slot_is_free() -> None:
 
     async with (
         Scripted(step) as server,
-        from_url(f"consul://{server.address}?queries=3&poll=50ms", {}) as registry,
+        from_url(f"consul://{server.address}?queries=3&poll=50ms&wait=500ms", {}) as registry,
         watching(registry, 5) as subscriptions,
     ):
         await server.until(lambda server: len(asked(server, blocking=False)) == 5)

@@ -11,7 +11,7 @@ from muster.agent.proxy.question import Question
 from muster.agent.proxy.upstream import Upstream, unavailable
 from muster.model.errors import RegistryUnavailable
 from muster.registry.consul.answers import Answer
-from muster.registry.consul.blocking import Position
+from muster.registry.consul.blocking import Position, held_for
 from muster.watch.backoff import Backoff
 
 
@@ -55,7 +55,9 @@ class Followed:
                 polls = position.index and not blocks
                 await asyncio.sleep(self._upstream.poll_pause(claim) if polls else position.pause(self._rng))
                 began = clock()
+                claim.asks(held_for(self._upstream.wait) if blocks and position.index else 0.0)
                 answer = await self._ask(position.index if blocks else 0)
+                claim.asks(0.0)
                 self._waiters.wake((self._topic,))
                 if self._failure is None:
                     failures, early = 0, blocks and clock() - began < self._upstream.wait / 2

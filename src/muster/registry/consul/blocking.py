@@ -54,6 +54,11 @@ def wait_seconds(wait: float, rng: Random) -> float:
     return rng.uniform(0.9 * wait, wait)
 
 
+def held_for(wait: float) -> float:
+    """How long Consul may hold a query that asked for `wait`: it adds up to a sixteenth."""
+    return wait + wait / 16
+
+
 def give_up_after(wait: float, timeout: float) -> float:
-    """When to give up on a query that may block for `wait`: Consul adds up to a sixteenth of it."""
-    return wait + wait / 16 + timeout
+    """When to give up on a query that may block for `wait`."""
+    return held_for(wait) + timeout

@@ -16,7 +16,7 @@ from muster.registry.consul import rights
 from muster.registry.consul.agents import Agents
 from muster.registry.consul.answers import Answer as HTTPAnswer
 from muster.registry.consul.answers import refusal
-from muster.registry.consul.blocking import Position, give_up_after, wait_seconds
+from muster.registry.consul.blocking import Position, give_up_after, held_for, wait_seconds
 from muster.registry.consul.client import Request
 from muster.registry.consul.config import Config
 from muster.registry.consul.entries import UNDECODABLE, InstanceReader, read_names
@@ -68,7 +68,9 @@ class ConsulDiscovery:
                 pause = claim.pause(self._config.reading.poll, self._rng) if polls else position.pause(self._rng)
                 await asyncio.sleep(pause)
                 asked = clock()
+                claim.asks(held_for(self._wait) if blocks and position.index else 0.0)
                 answer = await self._ask(query, position.index if blocks else 0)
+                claim.asks(0.0)
                 early = blocks and clock() - asked < self._wait / 2
                 position = position.after(answer.index, early=early)
                 yield await _decoded(answer, query.read)
