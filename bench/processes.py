@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parent.parent
 @contextmanager
 def agent() -> Iterator[str]:
     """The registry URL of `muster agent` in a process of its own."""
-    command = [sys.executable, "-m", "muster", "agent", "--http", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "muster", "--log", "warning", "agent", "--http", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None
