@@ -270,6 +270,7 @@ async def test_settings_that_cannot_be_used(registry: Memory, options: dict[str,
         ("x", {"weight": 0}),
         ("x", {"metadata": {"k": "v" * 600}}),
         ("x", {"metadata": {"": "v"}}),
+        ("x", {"tags": "blue"}),
     ],
 )
 def test_what_no_registry_takes_is_refused_at_once(name: str, options: dict[str, Any]) -> None:

@@ -74,6 +74,11 @@ def test_every_start_has_an_id_of_its_own() -> None:
         (Label("greeter", weight=0), "weight 0"),
         (Label("greeter", metadata={"k": "v" * 600}), "metadata 'k' has 600"),
         (Label("greeter", metadata={"a key": "v"}), "metadata key 'a key'"),
+        (Label("greeter", version=1.2), "version 1.2 is no string: write '1.2'"),  # type: ignore[arg-type]
+        (Label("greeter", tags=(1,)), "tag 1 is no string"),  # type: ignore[arg-type]
+        (Label("greeter", metadata={"k": 3}), "metadata 'k' 3 is no string"),  # type: ignore[dict-item]
+        (Label("greeter", metadata={3: "v"}), "metadata key 3 is no string"),  # type: ignore[dict-item]
+        (Label("greeter", weight="x"), "weight 'x' is no whole number"),  # type: ignore[arg-type]
     ],
 )
 def test_what_no_registry_takes(label: Label, says: str) -> None:

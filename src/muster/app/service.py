@@ -75,7 +75,7 @@ class Service:
         interceptors: Iterable[object] = (),
         observe: Observer | None = None,
     ) -> None:
-        self._label = Label(name, version, tuple(tags), dict(metadata or {}), weight, zone)
+        self._label = Label(name, version, _tags(tags), dict(metadata or {}), weight, zone)
         self._registry = registry
         self._listen = (host, port)
         self._advertise = advertise
@@ -256,6 +256,12 @@ class _Run:
     health: HealthState
     membership: Membership
     server: GRPCServer
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
+    return tuple(tags)
 
 
 def _writable(registry: Registrar | Registry) -> Registrar:

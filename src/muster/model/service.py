@@ -54,10 +54,24 @@ def check_name(name: str) -> None:
         )
 
 
+def _check_types(instance: Instance, where: str) -> None:
+    """A number where text belongs is an easy slip (`version=1.2`), of which a registry tells no more than a type."""
+    texts: list[tuple[str, object]] = [("version", instance.version), ("zone", instance.zone)]
+    texts += [("tag", tag) for tag in instance.tags]
+    texts += [("metadata key", key) for key in instance.metadata]
+    texts += [(f"metadata {key!r}", value) for key, value in instance.metadata.items()]
+    for field, value in texts:
+        if not isinstance(value, str):
+            raise Rejected(f"{where}: {field} {value!r} is no string: write {str(value)!r}")
+    if not isinstance(instance.weight, int):
+        raise Rejected(f"{where}: weight {instance.weight!r} is no whole number")
+
+
 def _check_instance(instance: Instance) -> None:
     where = f"instance {instance.id!r} of {instance.service!r}"
     if not instance.id or any(c.isspace() or c in "/?#" or not c.isprintable() for c in instance.id):
         raise Rejected(f"{where}: the id must not be empty or contain blanks, '/', '?' or '#'")
+    _check_types(instance, where)
     if not 1 <= instance.port <= 65535:
         raise Rejected(f"{where}: port {instance.port} is not a port (1 to 65535): has it been bound yet?")
     if instance.host in ("0.0.0.0", "::"):
