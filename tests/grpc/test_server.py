@@ -361,6 +361,13 @@ async def test_a_host_that_cannot_be_listened_at(host: str, says: str) -> None:
         await server.listen(host, 0)
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 70000])
+async def test_a_port_that_is_none(port: int) -> None:
+    server = GRPCServer(Offered(), HealthState((), STANDING), Limits(), None, ())
+    with pytest.raises(BadConfiguration, match=f"port {port}: ports are 1 to 65535"):
+        await server.listen("127.0.0.1", port)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""])
 async def test_hosts_to_listen_at(host: str) -> None:
     offered = Offered()

@@ -16,6 +16,9 @@ from muster.model.instance import join_host_port
 
 async def refuse_unusable(host: str, port: int) -> None:
     """Raises BadConfiguration where nothing can listen at `host:port`: it says why and what to do."""
+    if not 0 <= port <= 65535:
+        # The kernel would take it modulo 65536.
+        raise BadConfiguration(f"cannot listen on port {port}: ports are 1 to 65535, or 0 for any free one")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
