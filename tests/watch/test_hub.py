@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from muster.model.errors import BadConfiguration
+from muster.model.errors import BadConfiguration, Rejected
 from muster.model.instance import Instance
 from muster.model.snapshot import Answer, Known, Snapshot, instances_of
 from muster.testing.clock import VirtualTimeLoop
@@ -124,6 +125,13 @@ async def test_a_faulty_override_in_the_environment_is_told_to_who_asks_for_the_
         with pytest.raises(BadConfiguration, match=r"MUSTER_OVERRIDE_GREETER.*has no port"):
             hub.watch("greeter")
         hub.watch("orders")
+
+
+@pytest.mark.parametrize("name", ["", None, 3])
+async def test_what_cannot_be_a_name_is_refused_at_once(name: Any) -> None:
+    async with Hub(Counting(), overrides=Overrides(environ={})) as hub:
+        with pytest.raises(Rejected, match="cannot name a service"):
+            hub.watch(name)
 
 
 async def test_an_error_of_the_body_comes_out_as_it_is() -> None:

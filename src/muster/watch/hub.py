@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from muster.model.errors import BadConfiguration
+from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.registry.protocol import Discovery, Regional
@@ -94,10 +94,12 @@ class Hub:
         """Share in the watch of `name`, which starts now if nobody else has one. Close it when done.
 
         `datacenters`, in order of preference: others than those of the registry's URL. Raises BadConfiguration for an
-        override of the name that cannot be used, and where the registry knows of no datacenters.
+        override of the name that cannot be used, and where the registry knows of no datacenters; Rejected for what
+        cannot be a name.
         """
         if self._group is None:
             raise RuntimeError("the hub is not open: use 'async with'")
+        _check_name(name)
         self._overrides.of(name)
         key = name, datacenters
         watched = self._watched.get(key)
@@ -164,6 +166,15 @@ class Hub:
         finally:
             if unlisten:
                 unlisten()
+
+
+def _check_name(name: object) -> None:
+    """Others than muster register what they like, so a reader's name is hardly bounded; but it is text, and some.
+
+    Without this a variable that was never set would become a watch that fails for ever.
+    """
+    if not isinstance(name, str) or not name:
+        raise Rejected(f"{name!r} cannot name a service: expected text")
 
 
 _Key = tuple[str, tuple[str, ...]]
