@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -363,6 +364,14 @@ async def test_a_registry_that_is_away() -> None:
     async with muster.Client("consul://127.0.0.1:1") as client:
         with pytest.raises(RegistryUnavailable):
             await client.call("shop", "Till.Sell", {})
+
+
+async def test_a_registry_that_never_answers_is_not_taken_for_a_slow_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with muster.Client(f"consul://127.0.0.1:{silent.getsockname()[1]}") as client:
+            with pytest.raises(Fault, match="nothing is known of 'shop' yet") as caught:
+                await client.call("shop", "Till.Sell", {}, timeout=0.2)
+    assert caught.value.code == "DEADLINE_EXCEEDED"
 
 
 async def test_the_cache_is_bounded(v1: DescriptorPool) -> None:

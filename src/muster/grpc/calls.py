@@ -108,7 +108,7 @@ class Calls:
         """As `call`, for a method and a payload that depend on what the service offers."""
         timeout = self._calling(name).timeout if timeout is None else timeout
         deadline = deadline_of(timeout, time.monotonic())
-        async with _within(name, timeout):
+        async with self._within(name, timeout):
             while True:
                 prepared = await self._prepare(name, wanted, metadata)
                 try:
@@ -118,9 +118,20 @@ class Calls:
 
     async def endpoints(self, name: str, *, metadata: Metadata = ()) -> tuple[Endpoint, ...]:
         """What the service offers, as one of its instances tells it. Raises as `call` does."""
-        async with _within(name, self._calling(name).timeout), self._transport.pool(name).lease() as lease:
+        async with self._within(name, self._calling(name).timeout), self._transport.pool(name).lease() as lease:
             assert lease.link is not None, "a node is chosen only while it has a link"
             return (await self._schemas.of(lease.instance, lease.link.channel, metadata=metadata)).endpoints
+
+    @asynccontextmanager
+    async def _within(self, name: str, timeout: float | None) -> AsyncIterator[None]:
+        """A limit for everything. A registry that does not answer is not mistaken for a slow service."""
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except TimeoutError:
+            why = self._transport.pool(name).why()
+            text = f"no time left: {why}" if why else f"no answer from {name!r} within {timeout:g} s"
+            raise Fault("DEADLINE_EXCEEDED", text) from None
 
     def _calling(self, name: str) -> Calling:
         return self._transport.channel(name)._calling
@@ -210,15 +221,6 @@ async def _fill(node: Node[Link], schema: Schema, wanted: Wanted) -> _Prepared:
 async def off_loop(size: int, convert: Callable[[], T]) -> T:
     """What `convert` returns. For more than LARGE bytes it runs on another thread, so that the loop goes on."""
     return await asyncio.to_thread(convert) if size > LARGE else convert()
-
-
-@asynccontextmanager
-async def _within(name: str, timeout: float | None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout):
-            yield
-    except TimeoutError:
-        raise Fault("DEADLINE_EXCEEDED", f"no answer from {name!r} within {timeout:g} s") from None
 
 
 def _fault(error: grpc.aio.AioRpcError) -> MusterError:
