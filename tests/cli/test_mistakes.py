@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,6 +132,23 @@ def test_an_unknown_log_level(muster: Command) -> None:
     done = muster("--log", "loud", "services")
     assert done.status == 2
     assert done.error == "log level 'loud' is none of debug, info, warning, error"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_disk_that_is_full(muster: Command) -> None:
+    command = [sys.executable, "-m", "muster", "services", "--json", "--registry", "static://?a=127.0.0.1:1"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=muster.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output cannot be written to: No space left on device\n"
+
+
+def test_an_encoding_without_the_characters(muster: Command) -> None:
+    registry = "static://?a=grüße:1"
+    done = muster("instances", "a", "--registry", registry, PYTHONIOENCODING="ascii")
+    assert done.status == 1
+    assert "ascii has no" in done.error
+    assert "PYTHONIOENCODING=utf-8" in done.error
 
 
 def test_help_has_an_example_for_every_command(muster: Command) -> None:

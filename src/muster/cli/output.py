@@ -17,10 +17,26 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     print_line(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
+class CannotWrite(Exception):
+    """Standard output takes no more, other than because its reader has gone: a full disk, an encoding without the
+    characters that are to be written."""
+
+
 def print_line(text: str) -> None:
-    """A line, at once: who follows a pipe must not wait for a full buffer."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line, at once: who follows a pipe must not wait for a full buffer.
+
+    Raises BrokenPipeError where the reader has gone, and CannotWrite.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except UnicodeEncodeError as error:
+        character = error.object[error.start : error.end]
+        raise CannotWrite(f"{error.encoding} has no {character!r}: set PYTHONIOENCODING=utf-8") from error
+    except OSError as error:
+        raise CannotWrite(error.strerror or str(error)) from error
 
 
 def complain(text: str) -> None:

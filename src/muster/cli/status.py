@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from muster.cli.app import app
 from muster.cli.misuse import Misuse
-from muster.cli.output import complain
+from muster.cli.output import CannotWrite, complain
 from muster.model.errors import Fault, MusterError, NoInstances
 
 FAILED = 1
@@ -26,6 +26,10 @@ def exit_status(arguments: Sequence[str]) -> int:
         status = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
+        _let_go_of_stdout()
+        return FAILED
+    except CannotWrite as error:
+        complain(f"standard output cannot be written to: {error}")
         _let_go_of_stdout()
         return FAILED
     return status
