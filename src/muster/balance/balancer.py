@@ -29,6 +29,12 @@ from muster.model.snapshot import Snapshot
 
 L = TypeVar("L")
 
+MANY = 500
+"""Instances, from which on newcomers are taken in together."""
+
+TAKING_IN = 10e-6
+"""Seconds for each instance between two times of it, some ten times what it costs: 0.1 s for 10,000."""
+
 
 class Balancer(Generic[L]):
     """Takes snapshots, verdicts of connections and outcomes of calls; gives nodes. Not thread-safe; never blocks.
@@ -62,6 +68,7 @@ class Balancer(Generic[L]):
         self._ejecting: Ejecting[L] = Ejecting(balancing.outliers, ejects)
         self._eligible: Eligible[L] = Eligible()
         self._outdated = True
+        self._grown = False
         self._due = -inf
         self._panic_since: float | None = None
 
@@ -77,7 +84,9 @@ class Balancer(Generic[L]):
         moved = self._take_subset() if any(change) else []
         for node in (*change.added, *change.changed, *moved):
             judge(node, self._selector)
-            node.weight = self._weight(node)
+        if self._balancing.slow_start:
+            for node in (*change.added, *change.changed):
+                node.weight = self._weight(node)
         self._outdated = True
         return Change(change.added, change.removed, tuple(dict.fromkeys((*change.changed, *moved))))
 
@@ -89,12 +98,24 @@ class Balancer(Generic[L]):
             if node.chosen is None:
                 node.returned = self._clock()
             self._ejecting.reconnected(node, self._clock())
+        comes = readiness is Readiness.READY and node.readiness is not Readiness.READY
         node.readiness, node.why, node.link = readiness, why, link
         node.weight = self._weight(node)
-        self._outdated = True
+        self._changed(later=comes)
         self.tell(node)
         if node.doubtful and readiness is not Readiness.READY:
             self.nodes.drop(node)
+
+    def _changed(self, *, later: bool) -> None:
+        """Choose by what is known now; or soon: where there are many, one more need not be taken in at once.
+
+        Taking in costs some time for each that is there, and at the start each of 10,000 has to be taken in.
+        """
+        if later and self._eligible.nodes and len(self.nodes) >= MANY:
+            self._grown = True
+            self._due = min(self._due, self._clock() + len(self.nodes) * TAKING_IN)
+        else:
+            self._outdated = True
 
     def disconnected(self, node: Node[L]) -> None:
         """The node has no connection any more since it shall have none, which speaks neither for nor against it."""
@@ -172,8 +193,8 @@ class Balancer(Generic[L]):
             self._outdated = True
             self.tell(node)
         warming = self._warm_up(now)
-        if self._outdated or warming:
-            self._outdated = False
+        if self._outdated or self._grown or warming:
+            self._outdated = self._grown = False
             self._eligible = eligible(tuple(self.nodes), self._balancing.panic)
             self._picker.update(self._eligible.nodes, tuple(node for node in self.nodes if node.meant))
             self._tell_panic(now)
@@ -193,7 +214,7 @@ class Balancer(Generic[L]):
 
     def _weight(self, node: Node[L]) -> float:
         window = self._balancing.slow_start
-        weight = max(node.instance.weight, 1)
+        weight = node.instance.weight or 1
         return weight * warmth(self._clock() - node.returned, window) if window else weight
 
     def _warm_up(self, now: float) -> bool:

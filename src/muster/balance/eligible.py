@@ -42,11 +42,15 @@ class Eligible(Generic[L]):
 
 
 def judge(node: Node[L], selector: Selector) -> None:
-    """Note what the registry's description of a node says: after every change of it, and of its subset."""
+    """Note what the registry's description of a node says: after every change of it, and of its subset.
+
+    A weight of 0 counts as 1: who is healthy gets calls.
+    """
     instance = node.instance
     node.meant = not node.outside and not selector.why_not(instance)
     node.fit = node.meant and instance.health.callable
     node.passed = node.passed or instance.health.callable
+    node.weight = instance.weight or 1
 
 
 def eligible(nodes: Collection[Node[L]], panic: float = PANIC) -> Eligible[L]:

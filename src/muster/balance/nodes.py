@@ -222,7 +222,9 @@ class Nodes(Generic[L]):
             key = _key(instance)
             node = before.pop(key, None)
             if node is None:
-                node = after.get(key) or Node(instance, now)
+                if key in after:
+                    continue
+                node = Node(instance, now)
                 added.append(node)
             elif node.instance is not instance or node.doubtful:
                 changed.append(node)
@@ -239,4 +241,4 @@ class Nodes(Generic[L]):
         for node in before.values():
             node.gone = True
         self._nodes = after
-        return Change(tuple(dict.fromkeys(added)), tuple(before.values()), tuple(changed))
+        return Change(tuple(added), tuple(before.values()), tuple(changed))

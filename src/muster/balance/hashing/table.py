@@ -49,12 +49,14 @@ class Hashing(Generic[L]):
         self._table: Table | None = None
         self._built: list[tuple[Node[L], int]] = []
         self._wanted: list[tuple[Node[L], int]] = []
+        self._unchecked = False
         self._building: Generator[None, None, Table] | None = None
         self._next: list[tuple[Node[L], int]] = []
 
     def update(self, nodes: Sequence[Node[L]], registered: Sequence[Node[L]] = ()) -> None:
         self._alive = dict.fromkeys(nodes)
         self._bound.follow(list(nodes))
+        self._unchecked = True
         self._wanted = [(node, node.instance.weight) for node in (registered or nodes)]
 
     def work(self) -> bool:
@@ -73,7 +75,10 @@ class Hashing(Generic[L]):
 
     def _begun(self) -> bool:
         """Whether a table is being built."""
-        if self._building is None and self._wanted != self._built:
+        if self._building is not None or not self._unchecked:
+            return self._building is not None
+        self._unchecked = False
+        if self._wanted != self._built:
             self._next = self._wanted
             entries = [(name_of(node), float(weight)) for node, weight in self._wanted]
             self._building = self._build(entries)

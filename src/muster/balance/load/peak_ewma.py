@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import exp
-from typing import Any
+from typing import Any, cast
 
 from muster.balance.nodes import FAULTS, Node
 from muster.model.outcome import Outcome
@@ -57,7 +57,8 @@ class Latency:
 
     def present(self) -> float:
         """Seconds now. While nothing is heard of it, a bad one becomes better with time, so that it is tried again."""
-        return max(UNKNOWN, self.seconds * exp(-(self._clock() - self._stamp) / self._decay))
+        seconds = self.seconds * exp((self._stamp - self._clock()) / self._decay)
+        return seconds if seconds > UNKNOWN else UNKNOWN
 
 
 class PeakEWMA:
@@ -73,8 +74,9 @@ class PeakEWMA:
 
     def cost(self, node: Node[Any]) -> float:
         """A node of unknown latency with a call under way waits for its first answer: it costs as much as a fault."""
-        latency = node.measure
-        assert isinstance(latency, Latency), "followed"
-        if node.inflight and not latency.known:
+        latency = cast(Latency, node.measure)  # by `follow`
+        if not node.inflight:
+            return latency.present()
+        if not latency.known:
             return PENALTY + node.inflight
         return latency.present() * (1 + node.inflight / node.weight)
