@@ -108,8 +108,17 @@ async def test_a_busy_agent_says_for_how_long() -> None:
 
 
 async def test_nobody_listens() -> None:
-    async with from_url(f"consul://127.0.0.1:{free_ports(1)[0]}", {}) as registry:
-        with pytest.raises(RegistryUnavailable, match=r"connection refused: is an agent running there.*muster agent"):
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    async with from_url(f"consul://{address}", {}) as registry:
+        with pytest.raises(RegistryUnavailable) as caught:
+            await first(registry)
+    advice = f"connection refused: is an agent running there? try: muster agent --http {address}"
+    assert str(caught.value).endswith(advice)
+
+
+async def test_no_agent_of_ours_can_be_put_behind_a_socket() -> None:
+    async with from_url("consul+unix:///no/such.sock", {}) as registry:
+        with pytest.raises(RegistryUnavailable, match=r"is an agent running there\?$"):
             await first(registry)
 
 

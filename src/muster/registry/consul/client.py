@@ -16,7 +16,7 @@ from yarl import URL
 
 from muster.model.errors import BadConfiguration, RegistryUnavailable
 from muster.registry.consul.answers import Answer, Unreachable
-from muster.registry.consul.config import TLS, Address, Config
+from muster.registry.consul.config import PORT, TLS, Address, Config
 from muster.registry.consul.token import Token
 
 CONNECT_SECONDS = 5.0
@@ -191,11 +191,11 @@ def _cause(error: Exception, request: Request, address: Address) -> str:
         case aiohttp.ClientConnectorDNSError():
             return f"host name {address.host!r} cannot be resolved: {error.os_error.strerror}"
         case aiohttp.ClientConnectorError():
-            return _not_connected(error.os_error)
+            return _not_connected(error.os_error, address)
         case TimeoutError():
             return f"no answer within {round(request.seconds, 1):g} s"
         case aiohttp.ServerDisconnectedError():
-            return "it closed the connection without an answer"
+            return "it closed the connection without an answer (Consul 1.8 refuses so who has 200 connections open)"
         case aiohttp.ClientPayloadError():
             return f"its answer cannot be used: it broke off or does not unpack ({error})"
         case aiohttp.ClientResponseError():
@@ -206,11 +206,18 @@ def _cause(error: Exception, request: Request, address: Address) -> str:
             return str(error) or type(error).__name__
 
 
-def _not_connected(error: OSError) -> str:
+def _not_connected(error: OSError, address: Address) -> str:
     """asyncio puts its own words in place of the system's and, for a host of several addresses, drops the number."""
     refused = error.errno in (errno.ECONNREFUSED, errno.ENOENT) or "refused" in str(error).lower()
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return f"{reason}: is an agent running there? try: muster agent" if refused else reason
+    return f"{reason}: is an agent running there?{_how_to_start(address)}" if refused else reason
+
+
+def _how_to_start(address: Address) -> str:
+    """The command that puts an agent there. On another machine, or behind a Unix socket, ours cannot be that."""
+    if address.socket or not address.local:
+        return ""
+    return " try: muster agent" if address.port == PORT else f" try: muster agent --http {address}"
 
 
 def _context(tls: TLS) -> ssl.SSLContext:
