@@ -17,6 +17,10 @@ START_SECONDS = 20.0
 """A child imports grpc and registers in half a second; a machine that is busy with other things takes longer."""
 
 
+LAST_WORDS = 4000
+"""Bytes of its standard error that are shown of a child that failed: a traceback, or where its threads stood."""
+
+
 class ChildFailed(MusterError):
     """A child process ended or kept silent where it should have announced itself."""
 
@@ -40,6 +44,8 @@ class Child:
         errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `stop`
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-X",
+            "faulthandler",
             "-P",  # a file of the current directory must not stand in for a library
             "-m",
             module,
@@ -72,6 +78,8 @@ class Child:
             async with asyncio.timeout(START_SECONDS):
                 line = await self._process.stdout.readline()
         except TimeoutError:
+            self.send(signal.SIGABRT)  # faulthandler then writes where it hangs
+            await self.ended()
             raise ChildFailed(f"{self.what} did not start within {START_SECONDS:.0f} s: {self._last_words()}") from None
         if not line:
             await self._process.wait()
@@ -79,7 +87,7 @@ class Child:
         self.announced = json.loads(line)
 
     def _last_words(self) -> str:
-        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 2000))
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - LAST_WORDS))
         text = self._errors.read().decode(errors="replace").strip()
         last = text.rpartition("\n")[2]
         return last if last.startswith("error: ") else text or "it wrote nothing to standard error"
