@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from muster.app.client import Client
     from muster.app.service import Service
     from muster.balance.balancing import Balancing
+    from muster.call.hedge import Hedging
+    from muster.call.retry import RetryPolicy
     from muster.model.check import Health
     from muster.model.errors import (
         BadConfiguration,
@@ -53,6 +55,7 @@ _HOMES = {
     "Event": "muster.model.events",
     "Fault": "muster.model.errors",
     "Health": "muster.model.check",
+    "Hedging": "muster.call.hedge",
     "Instance": "muster.model.instance",
     "Known": "muster.model.snapshot",
     "Limits": "muster.serve.settings",
@@ -63,6 +66,7 @@ _HOMES = {
     "Pending": "muster.model.snapshot",
     "RegistryUnavailable": "muster.model.errors",
     "Rejected": "muster.model.errors",
+    "RetryPolicy": "muster.call.retry",
     "Service": "muster.app.service",
     "Snapshot": "muster.model.snapshot",
     "Stale": "muster.model.snapshot",
@@ -80,6 +84,7 @@ __all__ = [
     "Event",
     "Fault",
     "Health",
+    "Hedging",
     "Instance",
     "Known",
     "Limits",
@@ -90,6 +95,7 @@ __all__ = [
     "Pending",
     "RegistryUnavailable",
     "Rejected",
+    "RetryPolicy",
     "Service",
     "Snapshot",
     "Stale",

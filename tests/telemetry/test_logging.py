@@ -10,6 +10,7 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    CallHedged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -84,6 +85,7 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             logging.WARNING,
             "a: /p.S/M at no instance: UNAVAILABLE, attempt 3; the call failed",
         ),
+        (CallHedged("a", "/p.S/M", "a-2"), logging.DEBUG, "a: /p.S/M was late and is sent to a-2 too"),
         (
             RetryBudgetExhausted("a", "/p.S/M"),
             logging.WARNING,

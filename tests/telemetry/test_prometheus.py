@@ -11,6 +11,7 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    CallHedged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -67,6 +68,7 @@ class Scrape:
             "muster_retry_budget_exhausted_total",
             {"service": "a", "method": "/p.S/M"},
         ),
+        (CallHedged("a", "/p.S/M", "a-2"), "muster_calls_hedged_total", {"service": "a", "method": "/p.S/M"}),
     ],
 )
 def test_counters_count(event: Event, name: str, labels: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from muster.balance.selector import wanted
 from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
+from muster.call.hedge import Hedging
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.connector import Link
 from muster.client.pool import Pool, settled
@@ -58,7 +59,8 @@ class Client:
     `timeout`: seconds for a unary call that names none; None: for ever.
     `idempotent`: methods that may be processed twice, so that they are retried also after a failure in which they may
     have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
-    `retry`: how often and when. `dialing`: credentials, options and interceptors of the connections to instances;
+    `retry`: how often and when. `hedging`: when idempotent gRPC calls are sent a second time because their answer is
+    late; None: never. `dialing`: credentials, options and interceptors of the connections to instances;
     `http`: TLS and limits of those that `client.http` makes.
     `balancing`: how instances are chosen, and which are left out.
     `cache_dir`: a folder for what was last known, for a start while the registry is away.
@@ -72,6 +74,7 @@ class Client:
         timeout: float | None = DEFAULT_TIMEOUT,
         idempotent: Iterable[str] = (),
         retry: RetryPolicy = RETRIES,
+        hedging: Hedging | None = None,
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
         balancing: Balancing = BALANCING,
@@ -87,6 +90,7 @@ class Client:
             timeout=timeout,
             idempotent=idempotent,
             policy=retry,
+            hedging=hedging,
             dialing=dialing or Dialing(),
             balancing=balancing,
         )
@@ -108,7 +112,8 @@ class Client:
             disk = self._disk(str(discovery))
             hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
             ejects = partial(_ejects, overrides)
-            transport = self._transport(hub, retries=partial(_retries, overrides), ejects=ejects)
+            retries, hedges = partial(_retries, overrides), partial(_hedges, overrides)
+            transport = self._transport(hub, retries=retries, hedges=hedges, ejects=ejects)
             await stack.enter_async_context(transport)
             pools = stack.enter_context(closing(Pools(hub, self._balancing, self._observe, ejects=ejects)))
             self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools)
@@ -239,19 +244,15 @@ class Client:
         return self._parts
 
     def _new_http(self, parts: _Parts) -> HTTPTransport:
-        from muster.http.client.transport import HTTPTransport  # aiohttp is not loaded for who calls by gRPC alone
+        # aiohttp is not loaded for who calls by gRPC alone.
+        from muster.http.client.services import Opening
+        from muster.http.client.transport import HTTPTransport
 
-        return HTTPTransport(
-            parts.hub,
-            parts.transport.spawn,
-            Retrier(self._retry, RetryBudget(), Random()),
-            timeout=self._timeout,
-            dialing=self._dialing,
-            observe=self._observe,
-            retries=partial(_retries, parts.overrides),
-            balancing=self._balancing,
-            ejects=partial(_ejects, parts.overrides),
-        )
+        ejects = partial(_ejects, parts.overrides)
+        spawn = parts.transport.spawn
+        opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects)
+        retrier = Retrier(self._retry, RetryBudget(), Random())
+        return HTTPTransport(opening, retrier, timeout=self._timeout, retries=partial(_retries, parts.overrides))
 
     async def _opened(self, stack: AsyncExitStack) -> Discovery:
         """The registry to read from; one that is opened here is closed with the client."""
@@ -284,6 +285,11 @@ def _readable(registry: Registry) -> Discovery:
     if not isinstance(registry, Discovery):
         raise BadConfiguration(f"{registry} cannot be read, so a client finds nobody there: choose another registry")
     return registry
+
+
+def _hedges(overrides: Overrides, name: str) -> bool:
+    override = overrides.of(name)
+    return override is None or override.hedging
 
 
 def _ejects(overrides: Overrides, name: str) -> bool:

@@ -43,20 +43,20 @@ class Alike(Method):
         self._model = node.instance
         self._first: Node[Link] | None = node
 
-    def choose(self, tried: Collection[Node[Link]] = ()) -> Node[Link]:
+    def choose(self, tried: Collection[Node[Link]] = (), key: str | None = None) -> Node[Link]:
         first, self._first = self._first, None
         if first is not None and _usable(first):
             return first
-        node = super().choose(Unlike(self._model, tried))
+        node = super().choose(Unlike(self._model, tried), key)
         if not alike(node.instance, self._model):
-            node = super().choose(Unlike(self._model))
+            node = super().choose(Unlike(self._model), key)
         if not alike(node.instance, self._model):
             raise NoneAlike(self._name, f"none of version {self._model.version!r} is left", known=True)
         return node
 
-    async def wait(self, tried: Collection[Node[Link]], *, wait_for_ready: bool) -> Node[Link]:
-        node = await super().wait(Unlike(self._model, tried), wait_for_ready=wait_for_ready)
-        return node if alike(node.instance, self._model) else self.choose(tried)
+    async def wait(self, tried: Collection[Node[Link]], key: str | None = None, *, wait_for_ready: bool) -> Node[Link]:
+        node = await super().wait(Unlike(self._model, tried), key, wait_for_ready=wait_for_ready)
+        return node if alike(node.instance, self._model) else self.choose(tried, key)
 
     def decide(self, state: Attempts, outcome: Outcome, tried: Collection[Node[Link]], *, repeatable: bool) -> Decision:
         return super().decide(state, outcome, Unlike(self._model, tried), repeatable=repeatable)

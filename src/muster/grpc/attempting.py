@@ -55,12 +55,18 @@ class Terms:
 
 
 class Attempting:
-    """Sends attempts until one of them is the answer. Subclasses say how an attempt is started."""
+    """Sends attempts until one of them is the answer. Subclasses say how an attempt is started.
+
+    `counts`: whether it is a call of its own, by which the retry budget grows.
+    """
+
+    counts = True
 
     # What most calls never set stays on the class: one call in flight costs that much less.
     _inner: Any = None
     _node: Node[Link] | None = None
     _link: Link | None = None
+    _key: str | None = None
     _aside: asyncio.Task[None] | None = None
     _state: Attempts | None = None
     _tried: tuple[Node[Link], ...] = ()
@@ -80,7 +86,8 @@ class Attempting:
         self._terms = terms
         self._sent = now = time.monotonic()
         self._deadline = deadline_of(terms.timeout, now)
-        method.retrier.budget.deposit(now)
+        if self.counts:
+            method.retrier.budget.deposit(now)
 
     # What subclasses say.
 
@@ -103,8 +110,10 @@ class Attempting:
         if timeout is not None and timeout <= 0:
             self._end_with(grpc.StatusCode.DEADLINE_EXCEEDED, "no time was left to send it")
             return self
+        if method.keyed:
+            self._key = method.key_in(self._terms.metadata)
         try:
-            node = method.choose()
+            node = method.choose((), self._key)
         except MusterError:
             self._search(0.0)
         else:
@@ -189,7 +198,7 @@ class Attempting:
 
     def _again(self) -> None:
         try:
-            node = self._method.choose(self._tried)
+            node = self._method.choose(self._tried, self._key)
         except MusterError:
             self._search(0.0)
         else:
@@ -229,7 +238,7 @@ class Attempting:
         try:
             async with asyncio.timeout(remaining(self._deadline, time.monotonic())):
                 await asyncio.sleep(pause)
-                node = await method.wait(self._tried, wait_for_ready=bool(self._terms.wait_for_ready))
+                node = await method.wait(self._tried, self._key, wait_for_ready=bool(self._terms.wait_for_ready))
         except TimeoutError:
             self._end_with(grpc.StatusCode.DEADLINE_EXCEEDED, f"no time left: {method.why()}")
         except MusterError as error:

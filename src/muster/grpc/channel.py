@@ -11,6 +11,7 @@ import grpc.aio
 
 from muster.client.pool import Pool
 from muster.grpc.attempting import Terms
+from muster.grpc.hedged import HedgedCall
 from muster.grpc.kinds import StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from muster.grpc.link import Link
 from muster.grpc.method import Calling, Kind, Method
@@ -37,6 +38,8 @@ class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ig
         if timeout is None:
             timeout = self._method.default_timeout
         terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
+        if self._method.hedged:
+            return HedgedCall(self._method, terms, request).begin()
         return UnaryUnaryCall(self._method, terms, request).begin()
 
 

@@ -13,10 +13,11 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from muster.balance.nodes import FAULTS, Node
 from muster.call.attempt import Attempts, Decision, Fail, Retrier, attempt_timeout
+from muster.call.hedge import Hedger
 from muster.call.retry import Idempotent
 from muster.client.pool import Pool
 from muster.grpc.link import Link, Spawn
-from muster.model.events import AttemptFailed, Observer, RetryBudgetExhausted
+from muster.model.events import AttemptFailed, CallHedged, Observer, RetryBudgetExhausted
 from muster.model.outcome import Outcome
 
 
@@ -32,7 +33,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Calling:
     """How the calls of one channel are made. `timeout` is for unary calls that name none; None for no end.
-    `retries` tells whether failed attempts may be repeated at this moment."""
+    `retries` tells whether failed attempts may be repeated at this moment, `hedges` whether calls may be sent twice;
+    `hedger` when, or None for never."""
 
     retrier: Retrier
     spawn: Spawn
@@ -40,6 +42,8 @@ class Calling:
     timeout: float | None
     observe: Observer
     retries: Callable[[], bool]
+    hedger: Hedger | None = None
+    hedges: Callable[[], bool] = lambda: True
 
 
 class Method:
@@ -54,6 +58,8 @@ class Method:
         # A stream lasts as long as it likes: no attempt of one is cut off.
         one_answer = kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY)
         self.limited = one_answer and calling.retrier.policy.attempt_timeout is not None
+        self.hedged = calling.hedger is not None and self.idempotent and kind is Kind.UNARY_UNARY
+        self.keyed = bool(pool.key)
         self._pool = pool
         self._calling = calling
         self._kind = kind
@@ -64,17 +70,21 @@ class Method:
     def closed(self) -> bool:
         return self._pool.closed
 
-    def choose(self, tried: Collection[Node[Link]] = ()) -> Node[Link]:
+    def choose(self, tried: Collection[Node[Link]] = (), key: str | None = None) -> Node[Link]:
         """As Pool.choose, and the node is connected at this very moment."""
-        while not self._is_connected(node := self._pool.choose(tried)):
+        while not self._is_connected(node := self._pool.choose(tried, key)):
             pass
         return node
 
-    async def wait(self, tried: Collection[Node[Link]], *, wait_for_ready: bool) -> Node[Link]:
+    async def wait(self, tried: Collection[Node[Link]], key: str | None = None, *, wait_for_ready: bool) -> Node[Link]:
         """As Pool.wait, and the node is connected at this very moment."""
-        while not self._is_connected(node := await self._pool.wait(tried, wait_for_ready=wait_for_ready)):
+        while not self._is_connected(node := await self._pool.wait(tried, key, wait_for_ready=wait_for_ready)):
             pass
         return node
+
+    def key_in(self, metadata: Any) -> str | None:
+        """The key that a call's metadata has for a picker that hashes."""
+        return next((str(value) for name, value in metadata or () if name == self._pool.key), None)
 
     def _is_connected(self, node: Node[Link]) -> bool:
         """A node that is not will not be chosen again before its connection has reported anew."""
@@ -103,6 +113,23 @@ class Method:
         if not self.limited or not self._calling.retries():
             return left
         return attempt_timeout(state or Attempts(self.idempotent), self.retrier.policy, left)
+
+    def hedge_after(self) -> float | None:
+        """Seconds after which a call that is `hedged` is sent a second time; None: it is not."""
+        hedger = self._calling.hedger
+        return hedger.delay(self.path) if hedger is not None and self._calling.hedges() else None
+
+    def may_hedge(self, node: Node[Link]) -> bool:
+        """Whether the budget allows a second call now, to `node`; it is charged for it."""
+        allowed = self.retrier.budget.withdraw(time.monotonic())
+        if allowed:
+            self._calling.observe(CallHedged(self._pool.name, self.path, node.instance.id))
+        return allowed
+
+    def answered(self, seconds: float) -> None:
+        """A call that is `hedged` was answered so many seconds after it was first sent."""
+        if self._calling.hedger is not None:
+            self._calling.hedger.record(self.path, seconds)
 
     def decide(self, state: Attempts, outcome: Outcome, tried: Collection[Node[Link]], *, repeatable: bool) -> Decision:
         """What to do after an attempt that failed."""

@@ -18,6 +18,7 @@ from muster.balance.selector import ANY, Selector
 from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
+from muster.call.hedge import Hedger, Hedging
 from muster.call.retry import RETRIES, Idempotent, RetryPolicy
 from muster.client.connector import Report
 from muster.client.pool import Pool
@@ -118,9 +119,9 @@ class GrpcTransport:
     """Channels by name. Enter it, then ask for channels; leaving closes them and cancels their calls.
 
     `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
-    says so. `retries(name)` tells whether failed attempts of calls to `name` may be repeated at this moment, and
-    `ejects(name)` whether they may be held against its instances. All channels share one retry budget. For one event
-    loop.
+    says so. `hedging`: when unary ones of them are sent twice. For calls to `name` at this moment, `retries(name)` tells
+    whether failed attempts may be repeated, `hedges(name)` whether calls may be sent twice, and `ejects(name)` whether
+    failures may be held against instances. All channels share one retry budget. For one event loop.
     """
 
     def __init__(
@@ -132,7 +133,9 @@ class GrpcTransport:
         timeout: float | None = DEFAULT_TIMEOUT,
         idempotent: Iterable[str] = (),
         policy: RetryPolicy = RETRIES,
+        hedging: Hedging | None = None,
         retries: Callable[[str], bool] = lambda name: True,
+        hedges: Callable[[str], bool] = lambda name: True,
         balancing: Balancing = BALANCING,
         ejects: Callable[[str], bool] = lambda name: True,
     ) -> None:
@@ -143,7 +146,9 @@ class GrpcTransport:
         self._dialing = dialing
         self._timeout = timeout
         self._idempotent = Idempotent(idempotent)
+        self._hedging = hedging
         self._retries = retries
+        self._hedges = hedges
         self._balancing = balancing
         self._ejects = ejects
         self._rng = Random()
@@ -202,7 +207,14 @@ class GrpcTransport:
             observe=self._observe,
         )
         calling = Calling(
-            self._retrier, self.spawn, self._idempotent, self._timeout, self._observe, partial(self._retries, name)
+            self._retrier,
+            self.spawn,
+            self._idempotent,
+            self._timeout,
+            self._observe,
+            partial(self._retries, name),
+            None if self._hedging is None else Hedger(self._hedging),
+            partial(self._hedges, name),
         )
         return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, key)))
 

@@ -122,6 +122,15 @@ class RetryBudgetExhausted:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallHedged:
+    """The answer to a call was late, so that the call was sent a second time, to this instance."""
+
+    name: str
+    method: str
+    instance_id: str
+
+
 class RegistrationState(StrEnum):
     """Where a registration stands; readiness shows it."""
 
@@ -156,6 +165,7 @@ Event = (
     | PanicLeft
     | AttemptFailed
     | RetryBudgetExhausted
+    | CallHedged
     | RegistrationChanged
 )
 

@@ -11,6 +11,7 @@ from functools import singledispatch
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    CallHedged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -144,6 +145,11 @@ def _(event: AttemptFailed) -> Line:
 @line.register
 def _(event: RetryBudgetExhausted) -> Line:
     return logging.WARNING, f"{event.name}: {event.method} was not tried again: the retry budget is used up"
+
+
+@line.register
+def _(event: CallHedged) -> Line:
+    return logging.DEBUG, f"{event.name}: {event.method} was late and is sent to {event.instance_id} too"
 
 
 @line.register

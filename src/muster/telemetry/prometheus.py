@@ -12,6 +12,7 @@ from muster.model.errors import BadConfiguration
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    CallHedged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -53,6 +54,7 @@ COUNTERS = {
         "Calls that were not tried again because retries had used up their budget.",
         ("service", "method"),
     ),
+    "muster_calls_hedged": ("Calls that were sent a second time because their answer was late.", ("service", "method")),
 }
 """Name, without the `_total` that Prometheus adds: help, labels."""
 
@@ -116,6 +118,8 @@ class Metrics(Collector):
                 self._count("muster_attempts_failed", event.name, event.method, event.code, retried)
             case RetryBudgetExhausted():
                 self._count("muster_retry_budget_exhausted", event.name, event.method)
+            case CallHedged():
+                self._count("muster_calls_hedged", event.name, event.method)
             case RegistrationChanged():
                 self._registered(event)
             case _:
