@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from muster.balance.balancing import BALANCING, Balancing
 from muster.call.attempt import Retrier
 from muster.call.budget import RetryBudget
-from muster.call.retry import RETRIES
+from muster.call.retry import RETRIES, RetryPolicy
 from muster.http.client.dialing import Dialing
+from muster.http.client.services import Opening
 from muster.http.client.session import Session
 from muster.http.client.transport import HTTPTransport
 from muster.model.events import Event
@@ -62,6 +64,7 @@ class Web:
         app.router.add_route("*", "/once/{status}", self.once)
         app.router.add_route("*", "/redirect", self.redirect)
         app.router.add_route("*", "/hang", self.hang)
+        app.router.add_route("*", "/hang-at-{id}", self.hang_at)
         app.router.add_route("*", "/stream", self.stream)
         app.router.add_route("*", "/compressed", self.compressed)
         app.router.add_route("*", "/drop", self.drop)
@@ -107,6 +110,9 @@ class Web:
     async def hang(self, request: web.Request) -> web.Response:
         await self.release.wait()
         return web.Response(text=self.id)
+
+    async def hang_at(self, request: web.Request) -> web.Response:
+        return await self.hang(request) if request.match_info["id"] == self.id else web.Response(text=self.id)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -248,18 +254,13 @@ class World:
         dialing: Dialing | None = None,
         budget: RetryBudget | None = None,
         retries: Callable[[str], bool] = lambda name: True,
+        balancing: Balancing = BALANCING,
+        policy: RetryPolicy = RETRIES,
     ) -> HTTPTransport:
         hub = await self.stack.enter_async_context(Hub(self.book, self.events.append))
-        retrier = Retrier(RETRIES, budget or RetryBudget(), Random(0))
-        made = HTTPTransport(
-            hub,
-            self.spawn,
-            retrier,
-            timeout=timeout,
-            dialing=dialing or Dialing(),
-            observe=self.events.append,
-            retries=retries,
-        )
+        retrier = Retrier(policy, budget or RetryBudget(), Random(0))
+        opening = Opening(hub, self.spawn, dialing or Dialing(), self.events.append, balancing)
+        made = HTTPTransport(opening, retrier, timeout=timeout, retries=retries)
         self.stack.push_async_callback(made.close)
         return made
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,10 +14,13 @@ import pytest
 import trustme
 from yarl import URL
 
+from muster.balance.balancing import Balancing
+from muster.call.retry import RetryPolicy
 from muster.http.client.dialing import Dialing
 from muster.model.check import Health
-from muster.model.errors import NoInstances
+from muster.model.errors import BadConfiguration, NoInstances
 from muster.model.instance import Instance
+from muster.rpc.current import Served, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -205,6 +210,43 @@ async def test_a_closed_session_refuses(world: Any) -> None:
         await transport.session.get("http://greeter/echo")
 
 
+async def test_only_some_of_the_instances(world: Any) -> None:
+    for version, letter in (("1.0", "a"), ("1.4", "b"), ("2.0", "c")):
+        server = await world.web(letter, known=False)
+        world.know_also(replace(server.instance, version=version, tags=(f"v{version}",)))
+    session = await world.session()
+    ones, two = session.where(version="1.x"), session.where(tags=["v2.0"])
+    assert ones is session.where(version="1.x") is not two
+    for _ in range(6):
+        async with ones.get("http://greeter/status/200") as answer:
+            assert await answer.text() in "ab"
+        async with two.ws_connect("http://greeter/ws") as socket:
+            await socket.send_str("")
+            assert await socket.receive_str() == "c: "
+    with pytest.raises(NoInstances, match=r"version 2\.0, not 3\.x"):
+        await session.where(version="3.x").get("http://greeter/")
+    with pytest.raises(BadConfiguration, match="1.2,"):
+        session.where(version=">=1.2,")
+
+
+async def test_requests_that_belong_together_go_to_one_instance(world: Any) -> None:
+    for letter in "abc":
+        await world.web(letter)
+    session = await world.session(balancing=Balancing(picker="maglev", key="X-User"))
+    async with asyncio.timeout(5):
+        by: dict[str, set[str]] = {}
+        while len(set().union(*by.values())) < 3:
+            for user in map(str, range(10)):
+                async with session.get("http://greeter/status/200", headers={"X-User": user}) as answer:
+                    by.setdefault(user, set()).add(await answer.text())
+    for user in by:
+        given = set()
+        for _ in range(3):
+            async with session.get("http://greeter/status/200", headers={"X-User": user}) as answer:
+                given.add(await answer.text())
+        assert len(given) == 1
+
+
 # Time limits.
 
 
@@ -306,3 +348,55 @@ async def test_a_certificate_for_somebody_else_is_refused(world: Any, authority:
     session = await world.session(dialing=Dialing(tls=client_context(authority)))
     with pytest.raises(aiohttp.ClientConnectorError, match="certificate"):
         await session.get("https://greeter/echo")
+
+
+# Calls within calls.
+
+
+def held(told: dict[str, Any]) -> float:
+    """Seconds that an instance was told of."""
+    text = told["headers"]["Grpc-Timeout"]
+    assert text.endswith("m")
+    return int(text[:-1]) / 1000
+
+
+async def test_an_instance_is_told_how_long_the_whole_may_take(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    async with session.get("http://greeter/echo") as answer:
+        assert "Grpc-Timeout" not in (await answer.json())["headers"]
+    async with session.get("http://greeter/echo", timeout=3) as answer:
+        assert 2 < held(await answer.json()) <= 3
+
+
+@pytest.mark.parametrize(("timeout", "most"), [(None, 3.0), (2.0, 2.0), (5.0, 3.0)])
+async def test_a_nested_call_never_outlives_its_parent(world: Any, timeout: float | None, most: float) -> None:
+    await world.web("a")
+    session = await world.session()
+    options = {} if timeout is None else {"timeout": timeout}
+    token = serving.set(Served("/parent", deadline=time.monotonic() + 3.0))
+    async with session.get("http://greeter/echo", **options) as answer:
+        assert most - 1 < held(await answer.json()) <= most
+    serving.set(Served("/parent", deadline=time.monotonic() + 0.2))
+    for path in ("hang", "stream?hang"):
+        with pytest.raises(TimeoutError):
+            async with session.get(f"http://greeter/{path}", **options) as answer:
+                await answer.read()
+    serving.set(Served("/parent", deadline=time.monotonic() - 1))
+    with pytest.raises(TimeoutError):
+        await session.get("http://greeter/echo", **options)
+    serving.reset(token)
+
+
+async def test_an_attempt_may_have_a_limit_of_its_own(world: Any) -> None:
+    """One instance hangs: the request goes to the other, long before its own time is up."""
+    first, second = await world.web("a"), await world.web("b")
+    session = await world.session(policy=RetryPolicy(attempt_timeout=0.2))
+    async with asyncio.timeout(5):
+        asked = 0
+        while not (first.requests and second.requests):
+            async with session.get("http://greeter/hang-at-a") as answer:
+                assert await answer.text() == "b"
+            asked += 1
+    with pytest.raises(aiohttp.ServerTimeoutError):
+        await session.get("http://greeter/hang", timeout=1)

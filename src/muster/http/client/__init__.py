@@ -15,6 +15,7 @@ services.py    the pool of each service, opened when it is first called
 routing.py     the session's connector: takes each attempt to the instance that was chosen for it
 connector.py   connections to one instance, each verified before it carries a request
 identity.py    how an instance proves that it is no stranger on its port
+links.py       the connections of one pool
 link.py        the connections to one instance, and how many are using them
 connection.py  keeping a link to an instance, and starting over when it is broken
 prepared.py    requests that another HTTP library has prepared

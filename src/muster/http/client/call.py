@@ -82,6 +82,8 @@ class Call:
         """Until when the head of the next attempt's answer must be there, of which the instance is told."""
         calling, now = self._calling, time.monotonic()
         left = remaining(self._deadline, now)
+        if left == 0:
+            raise aiohttp.ServerTimeoutError(f"{service.name}: no time was left to send {request.method} {request.url}")
         if calling.limited and calling.retries(service.name):
             left = attempt_timeout(state, calling.retrier.policy, left)
         if self._onward and left is not None:

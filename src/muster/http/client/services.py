@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any
 
 from yarl import URL
 
 from muster.balance.balancing import BALANCING, Balancing
-from muster.client.connector import Report
+from muster.balance.selector import ANY, Selector
 from muster.client.pool import Pool
-from muster.http.client.connection import Connection
 from muster.http.client.dialing import Dialing
 from muster.http.client.link import Link
+from muster.http.client.links import Links, Spawn
 from muster.http.client.naming import service_of
 from muster.model.events import Observer
-from muster.model.instance import HTTP, Instance
+from muster.model.instance import HTTP
 from muster.watch.hub import Hub, Subscription
 
 OUT_OF_USE = 300.0
@@ -28,7 +27,20 @@ watched and connected to for ever."""
 
 SECURE = frozenset({"https", "wss"})
 
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+@dataclass(frozen=True)
+class Opening:
+    """How pools are opened. `spawn` owns the tasks that keep connections; `ejects(name)` tells whether failures may be
+    held against the instances of `name` at this moment; `datacenters` and `selector` narrow down who is called."""
+
+    hub: Hub
+    spawn: Spawn
+    dialing: Dialing
+    observe: Observer
+    balancing: Balancing = BALANCING
+    ejects: Callable[[str], bool] = lambda name: True
+    datacenters: tuple[str, ...] = ()
+    selector: Selector = ANY
 
 
 @dataclass(eq=False)
@@ -43,30 +55,22 @@ class Service:
 
 
 class Services:
-    """Finds the service that a URL means. For one event loop; `spawn` owns the tasks that keep connections."""
+    """Finds the service that a URL means. For one event loop."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        spawn: Spawn,
-        dialing: Dialing,
-        observe: Observer,
-        balancing: Balancing = BALANCING,
-        ejects: Callable[[str], bool] = lambda name: True,
-    ) -> None:
-        self._hub = hub
-        self._balancing = balancing
-        self._ejects = ejects
-        self._spawn = spawn
-        self._dialing = dialing
-        self._observe = observe
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
         self._rng = Random()
         self._open: dict[tuple[str, str], Service] = {}
+
+    def narrowed(self, datacenters: tuple[str, ...], selector: Selector) -> Services:
+        """The same services, of whose instances only some are called. To be closed by itself."""
+        return Services(replace(self._opening, datacenters=datacenters, selector=selector))
 
     def of(self, url: URL, now: float) -> Service:
         """The service in `url`, which is watched and connected to from now on.
 
-        Raises aiohttp.InvalidURL for a URL that names none, and BadConfiguration for an override that cannot be used.
+        Raises aiohttp.InvalidURL for a URL that names none, and BadConfiguration for an override or datacenters that
+        cannot be used.
         """
         service = self._open.get((url.scheme, url.raw_authority))
         if service is None:
@@ -91,15 +95,17 @@ class Services:
         return found
 
     def _new(self, scheme: str, name: str) -> Service:
-        subscription = self._hub.watch(name)
-        links = Links(URL.build(scheme=scheme, host=name), self._dialing, self._spawn, self._rng)
+        opening = self._opening
+        subscription = opening.hub.watch(name, opening.datacenters)
+        links = Links(URL.build(scheme=scheme, host=name), opening.dialing, opening.spawn, self._rng)
         pool: Pool[Link] = Pool(
             subscription.latest,
             HTTP,
             connector=links,
-            balancing=self._balancing,
-            ejects=partial(self._ejects, name),
-            observe=self._observe,
+            selector=opening.selector,
+            balancing=opening.balancing,
+            ejects=partial(opening.ejects, name),
+            observe=opening.observe,
         )
         return Service(name, pool, subscription, links, 0.0)
 
@@ -111,36 +117,3 @@ class Services:
             service.pool.close()
             service.subscription.close()
         return leaving
-
-
-class Links:
-    """The connections of one pool: its Connector."""
-
-    def __init__(self, origin: URL, dialing: Dialing, spawn: Spawn, rng: Random) -> None:
-        self._origin = origin
-        self._dialing = dialing
-        self._spawn = spawn
-        self._rng = rng
-        self._links: set[Link] = set()
-
-    def connect(self, instance: Instance, report: Report[Link]) -> _Kept:
-        connection = Connection(instance, self._origin, self._dialing, report, self._rng)
-        return _Kept(self._spawn(connection.run(self._opened, self._spawn)))
-
-    def _opened(self, link: Link) -> None:
-        self._links = {other for other in self._links if not other.closed} | {link}
-
-    async def close(self) -> None:
-        """Close every link, also those in use."""
-        for link in self._links:
-            await link.close()
-
-
-class _Kept:
-    """A connection that is kept by a task, and closed by ending it."""
-
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def close(self) -> None:
-        self._task.cancel()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
+from muster.balance.selector import Selector, wanted
 from muster.call.deadline import deadline_of
 from muster.http.client.attempt import Send
 from muster.http.client.call import Call
@@ -47,6 +50,7 @@ class Session:
         self._timeout = timeout
         self._dialing = dialing
         self._silence: float | None = dialing.silence
+        self._narrowed: dict[tuple[tuple[str, ...], Selector], Session] = {}
         self._session = aiohttp.ClientSession(
             connector=Router(),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -61,7 +65,32 @@ class Session:
         return self._session.closed
 
     async def close(self) -> None:
+        """Refuse further requests, and cut those under way; also of the sessions that `where` gave."""
+        for narrowed in self._narrowed.values():
+            await narrowed.close()
         await self._session.close()
+        await self._calling.services.close()
+
+    def where(
+        self,
+        *,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> Session:
+        """A session that calls only some of the instances, as `Client.channel` has it for gRPC: found in these
+        datacenters, with all these tags, of a version such as "1.2.0", "1.x" or ">=1.2,<2", with all these pairs of
+        metadata, in that zone.
+
+        The same one for the same arguments; leave it open. Raises BadConfiguration for a version that means nothing.
+        """
+        wants = tuple(dc), wanted(tags, version, metadata, zone)
+        if wants not in self._narrowed:
+            calling = replace(self._calling, services=self._calling.services.narrowed(*wants))
+            self._narrowed[wants] = Session(calling, self._timeout, self._dialing)
+        return self._narrowed[wants]
 
     def request(self, method: str, url: str | URL, *, idempotent: bool = False, **options: Any) -> Answer:
         """Send a request; awaited, or entered with `async with`, it gives an aiohttp.ClientResponse."""
