@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, aclosing, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -17,8 +16,6 @@ import grpc.aio
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
-from muster.call.attempt import Retrier
-from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.hedge import Hedging
 from muster.call.retry import RETRIES, RetryPolicy
@@ -39,6 +36,8 @@ from muster.watch.hub import Hub
 from muster.watch.overrides import Overrides
 
 if TYPE_CHECKING:
+    import httpx
+
     from muster.http.client.session import Session
     from muster.http.client.transport import HTTPTransport
 
@@ -96,7 +95,6 @@ class Client:
         )
         self._balancing = balancing
         self._timeout = timeout
-        self._retry = retry
         self._dialing = http or HTTPDialing()
         self._http: HTTPTransport | None = None
         self._stack = AsyncExitStack()
@@ -215,6 +213,15 @@ class Client:
             self._stack.push_async_callback(self._http.close)
         return self._http.session
 
+    def httpx_transport(self) -> httpx.AsyncBaseTransport:
+        """For `httpx.AsyncClient(transport=client.httpx_transport())`, which then calls services by name as `http` does.
+
+        Raises BadConfiguration where httpx is not installed: it names the extra.
+        """
+        from muster.http.httpx import Transport
+
+        return Transport(self.http)
+
     async def watch(self, name: str) -> AsyncGenerator[Snapshot, None]:
         """What is known of `name`, now and whenever it changes; a slow reader gets the newest. Never ends by itself.
 
@@ -251,8 +258,8 @@ class Client:
         ejects = partial(_ejects, parts.overrides)
         spawn = parts.transport.spawn
         opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects)
-        retrier = Retrier(self._retry, RetryBudget(), Random())
-        return HTTPTransport(opening, retrier, timeout=self._timeout, retries=partial(_retries, parts.overrides))
+        retries = partial(_retries, parts.overrides)
+        return HTTPTransport(opening, parts.transport.retrier, timeout=self._timeout, retries=retries)
 
     async def _opened(self, stack: AsyncExitStack) -> Discovery:
         """The registry to read from; one that is opened here is closed with the client."""

@@ -121,7 +121,7 @@ class GrpcTransport:
     `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
     says so. `hedging`: when unary ones of them are sent twice. For calls to `name` at this moment, `retries(name)` tells
     whether failed attempts may be repeated, `hedges(name)` whether calls may be sent twice, and `ejects(name)` whether
-    failures may be held against instances. All channels share one retry budget. For one event loop.
+    failures may be held against instances. All channels share one `retrier` and its budget. For one event loop.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class GrpcTransport:
         self._balancing = balancing
         self._ejects = ejects
         self._rng = Random()
-        self._retrier = Retrier(policy, RetryBudget(), self._rng)
+        self.retrier = Retrier(policy, RetryBudget(), self._rng)
         self._open: dict[_Key, _Service] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -207,7 +207,7 @@ class GrpcTransport:
             observe=self._observe,
         )
         calling = Calling(
-            self._retrier,
+            self.retrier,
             self.spawn,
             self._idempotent,
             self._timeout,
