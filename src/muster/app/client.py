@@ -214,7 +214,7 @@ class Client:
         return self._http.session
 
     def httpx_transport(self) -> httpx.AsyncBaseTransport:
-        """For `httpx.AsyncClient(transport=client.httpx_transport())`, which then calls services by name as `http` does.
+        """For httpx: `httpx.AsyncClient(transport=client.httpx_transport())` calls services by name as `http` does.
 
         Raises BadConfiguration where httpx is not installed: it names the extra.
         """
