@@ -37,6 +37,28 @@ FOR_READING = {"text", "mermaid"}
 FILES = {"proto", "python", "toml", "yaml"}
 SECONDS = 30.0
 
+CURL = f"""#!{sys.executable}
+import argparse, sys, urllib.error, urllib.request
+parser = argparse.ArgumentParser(prog="curl")
+parser.add_argument("--fail", "-f", action="store_true")
+parser.add_argument("--silent", "-s", action="store_true")
+parser.add_argument("--request", "-X")
+parser.add_argument("--header", "-H", action="append", default=[])
+parser.add_argument("--data", "-d")
+parser.add_argument("url")
+given = parser.parse_args()
+headers = dict(header.split(": ", 1) for header in given.header)
+data = given.data.encode() if given.data is not None else None
+try:
+    answer = urllib.request.urlopen(urllib.request.Request(given.url, data, headers, method=given.request))
+except urllib.error.HTTPError as error:
+    if given.fail:
+        sys.exit(22)
+    answer = error
+sys.stdout.buffer.write(answer.read())
+"""
+"""Stands in for curl where there is none: a machine with Python, git and make has to do."""
+
 RUN_SNIPPET = """
 import ast, asyncio, sys
 code = compile(sys.stdin.read(), sys.argv[1], "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -90,12 +112,20 @@ class Reader:
         self._ports = {"8500": str(free_port()), "8080": str(free_port())}
         self._staying = ExitStack()
         self._environ = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(self._stand_ins())]),
             "PYTHONPATH": str(directory),
             "MUSTER_REGISTRY": f"consul://127.0.0.1:{self._ports['8500']}",
             "MUSTER_AGENT_HTTP": f"127.0.0.1:{self._ports['8500']}",
             "MUSTER_GATEWAY_HTTP": f"127.0.0.1:{self._ports['8080']}",
         }
+
+    def _stand_ins(self) -> Path:
+        """A folder for the end of the PATH."""
+        folder = self.directory / "stand-ins"
+        folder.mkdir(exist_ok=True)
+        (folder / "curl").write_text(CURL)
+        (folder / "curl").chmod(0o755)
+        return folder
 
     def __enter__(self) -> Reader:
         return self
