@@ -35,7 +35,7 @@ def measure(quick: bool = False) -> list[Figure]:
     figures = [_pick(picker, size, repeats) for picker in (*CONSTANT, *HASHING) for size in SIZES]
     figures += [_applying(repeats), _applying_new(repeats), _joining(repeats)]
     figures += [_held(picker, repeats) for picker in ("least_request", "ring_hash", "maglev")]
-    return [*figures, _built("ring_hash", repeats), _built("maglev", repeats), _memory(repeats)]
+    return [*figures, _collection(repeats), _built("ring_hash", repeats), _built("maglev", repeats), _memory(repeats)]
 
 
 def instances(count: int) -> list[Instance]:
@@ -128,7 +128,8 @@ class _Wires:
 async def _longest_pause(picker: str) -> float:
     """Milliseconds that the loop was held at most while 10,000 instances came, connected, and one of them left.
 
-    Of CPU time: what other processes take of a core does not count.
+    Of CPU time: what other processes take of a core does not count; nor does the garbage collector, whose pauses grow
+    with all that a program keeps, and which has a figure of its own.
     """
     latest: Latest[Snapshot] = Latest(Known("db", ()))
     wires = _Wires()
@@ -170,9 +171,23 @@ async def _longest_pause(picker: str) -> float:
 
 
 def _held(picker: str, repeats: int) -> Figure:
-    times = [asyncio.run(_longest_pause(picker)) for _ in range(min(repeats, 5))]
+    gc.collect()
+    gc.disable()
+    try:
+        times = [asyncio.run(_longest_pause(picker)) for _ in range(min(repeats, 5))]
+    finally:
+        gc.enable()
     note = "10,000 instances come and connect, and one leaves"
     return of_repeats(f"longest hold of the loop, {picker}", times, "ms", at_most=HELD, note=note)
+
+
+def _collection(repeats: int) -> Figure:
+    kept = _Applied(10_000)
+    gc.collect()
+    times = [timeit(gc.collect, number=1) * 1e3 for _ in range(repeats)]
+    note = "Python's own, with a pool of 10,000; gc.freeze() once all is loaded makes it shorter"
+    kept.pool.close()
+    return of_repeats("a full garbage collection", times, "ms", note=note)
 
 
 def _built(picker: str, repeats: int) -> Figure:

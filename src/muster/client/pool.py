@@ -20,11 +20,15 @@ from muster.client.connector import Connection, Connector, LinkT
 from muster.client.lease import Lease
 from muster.model.errors import MusterError, NoInstances, RegistryUnavailable
 from muster.model.events import Observer, ignore
-from muster.model.snapshot import Absent, Pending, Snapshot
+from muster.model.snapshot import Absent, Known, Pending, Snapshot, Stale
 from muster.watch.latest import Latest
 
 SLICE = 0.005
 """Seconds in which connections are begun in one piece: a gRPC channel takes 0.1 ms, and 10,000 of them are a second."""
+
+
+PART = 2_000
+"""Instances that are taken in at a time at first."""
 
 
 def always() -> bool:
@@ -67,6 +71,7 @@ class Pool(Generic[LinkT]):
         self._waiting: set[asyncio.Future[None]] = set()
         self._unlisten: Callable[[], None] | None = None
         self._working = False
+        self._growing = False
         self._closed = False
 
     def open(self) -> None:
@@ -126,7 +131,7 @@ class Pool(Generic[LinkT]):
     @property
     def busy(self) -> bool:
         """Whether a change is still being worked on: connections that are not begun yet, tables of the picker."""
-        return self._working
+        return self._working or self._growing
 
     @property
     def ready(self) -> bool:
@@ -173,12 +178,29 @@ class Pool(Generic[LinkT]):
     def _take(self, snapshot: Snapshot) -> None:
         if self._closed:
             return
-        change = self._balancer.take(snapshot)
+        change = self._balancer.take(self._part(snapshot))
         for node in change.removed:
             self._disconnect(node)
         if self._connector is not None:
             self._unconnected.extend((*change.added, *change.changed))
         self._change()
+
+    def _part(self, snapshot: Snapshot) -> Snapshot:
+        """What of a snapshot to take now. The first of a large name is taken in parts, turn by turn of the loop: 10,000
+        instances at once are some 15 ms, and as much again for the garbage collector."""
+        here = len(self._balancer.nodes)
+        large = isinstance(snapshot, Known | Stale) and len(snapshot.instances) > here + PART
+        if not large or (here and not self._growing) or not _is_on_loop():
+            self._growing = False
+            return snapshot
+        assert isinstance(snapshot, Known | Stale)
+        self._growing = True
+        asyncio.get_running_loop().call_soon(self._grow)
+        return replace(snapshot, instances=snapshot.instances[: here + PART])
+
+    def _grow(self) -> None:
+        if self._growing:
+            self._take(self._latest.value)
 
     def _connect(self, node: Node[LinkT], connector: Connector[LinkT]) -> None:
         """Connections are opened once the registry calls a node healthy, and kept through bad times."""
@@ -211,17 +233,15 @@ class Pool(Generic[LinkT]):
             self._work()
 
     def _work(self) -> None:
-        """Begin to connect, and let the picker build its tables, slice by slice; the first slice at once. Where there is
-        no loop, there is none to hold up."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        """Begin to connect, and let the picker build its tables, slice by slice; the first slice at once. Where there
+        is no loop, there is none to hold up."""
+        if not _is_on_loop():
             while self._work_on():
                 pass
-        else:
-            self._working = not self._closed and self._work_on()
-            if self._working:
-                loop.call_soon(self._work)
+            return
+        self._working = not self._closed and self._work_on()
+        if self._working:
+            asyncio.get_running_loop().call_soon(self._work)
 
     def _work_on(self) -> bool:
         """One slice. Returns whether something is left."""
@@ -241,6 +261,14 @@ class Pool(Generic[LinkT]):
         if not len(self._balancer.nodes):
             return NoInstances(self.name, "the registry knows nobody of that name")
         return NoInstances(self.name, self._balancer.summary(), known=True)
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 PATIENCE = 5.0
