@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -127,6 +128,54 @@ async def test_a_body_over_the_limit(agent: Agent) -> None:
                 413,
                 "Request body too large: 1048576 bytes are allowed",
             )
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"*", 400),
+        (b"@127.0.0.1:1/v1/agent/self", 400),
+        (b".evil.invalid/v1/agent/self", 400),
+        (b"http://elsewhere.invalid/v1/status/leader", 200),
+        (b"/v1/health/service/%zz?stale", 400),
+        (b"/v1/health/service/../status/leader", 301),
+        (b"/v1/health/service/%ff?stale", 200),
+        (b"/v1/health/service/a\xc3\xa9", 400),
+    ],
+)
+async def test_an_odd_target_leads_nowhere_else(agent: Agent, target: bytes, status: int) -> None:
+    async with before(agent.url) as proxy:
+        reader, writer = await asyncio.open_connection(*proxy.address.split(":"))
+        writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
+        assert (await reader.readline()).split()[1] == b"%d" % status
+        writer.close()
+
+
+async def test_a_token_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    async with (
+        Scripted([answer("[]", index=5)]) as server,
+        before(f"consul://{server.address}?token_file={file}") as proxy,
+    ):
+        for path in ("/v1/health/service/web?stale", "/v1/agent/self"):
+            status, text, _ = await ask(proxy, path)
+            assert (status, "No such file" in text) == (500, True)
+        file.write_text("t")
+        await until_told(proxy, somebody=False)
+
+
+async def test_a_failing_agent_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    state: dict[str, Step] = {"step": REFUSE}
+    async with Scripted(lambda _: state["step"]) as server, before(f"consul://{server.address}") as proxy:
+        for _ in range(3):
+            assert (await ask(proxy, "/v1/health/service/web?stale"))[0] == 500
+        await server.until(lambda server: len(server.requests) > 2)
+        state["step"] = answer("[]", index=5)
+        with caplog.at_level("INFO", "muster.agent.proxy"):
+            await until_told(proxy, somebody=False)
+    told = [record.getMessage() for record in caplog.records if record.name == "muster.agent.proxy"]
+    assert len([text for text in told if "does not answer" in text]) == 1
+    assert told[-1] == "the agent answers again"
 
 
 async def test_another_token_gets_another_answer() -> None:

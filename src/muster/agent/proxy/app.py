@@ -11,7 +11,7 @@ from muster.agent.proxy.following import Following
 from muster.agent.proxy.question import Asked, Headers, asked, headers_upstream
 from muster.agent.proxy.upstream import Upstream, unavailable
 from muster.http.asgi import Message, Receive, Scope, Send
-from muster.model.errors import MusterError, RegistryUnavailable
+from muster.model.errors import MusterError
 from muster.registry.consul.answers import Answer
 from muster.registry.consul.client import Request
 
@@ -47,6 +47,8 @@ class App:
         if len(body) > LARGEST_BODY:
             return _text(413, f"Request body too large: {LARGEST_BODY} bytes are allowed")
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        if not path.startswith("/"):
+            return _text(400, "")  # behind the agent's address it would become a part of that, and lead elsewhere
         headers = headers_upstream(scope["headers"])
         question = asked(scope["method"], path, query, headers)
         try:
@@ -55,10 +57,8 @@ class App:
             return await self._passed_on(scope["method"], path, query, headers, body)
         except TooManyWaiting:
             return _text(503, "Too many blocking queries are waiting; ask again later, or without index")
-        except RegistryUnavailable as error:
-            return unavailable(self._upstream, error)
         except MusterError as error:
-            return _text(500, f"muster proxy: {error}")
+            return unavailable(self._upstream, error)
 
     async def _shared(self, question: Asked, receive: Receive) -> Answer | None:
         async def gone() -> None:

@@ -68,11 +68,11 @@ class Followed:
                     position = Position()
 
     async def _ask(self, index: int) -> Answer:
-        """Ask once, and keep what comes of it."""
+        """Ask once, and keep what comes of it. Any Exception is a failure of this question: the others go on."""
         try:
             answer = await self._upstream.ask(self._question, index)
             usable = answer.status in (200, 404) and answer.index >= 0
-        except RegistryUnavailable as error:
+        except Exception as error:
             answer, usable = unavailable(self._upstream, error), False
         if usable:
             self._current, self._failure = answer, None
