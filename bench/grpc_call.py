@@ -20,6 +20,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from bench.figure import Figure, of_repeats
+from muster.client.pool import settled
 from muster.grpc.transport import GrpcTransport
 from muster.model.instance import Instance
 from muster.model.snapshot import Known, Snapshot
@@ -84,9 +85,7 @@ async def _bare(instances: list[Instance], stack: AsyncExitStack) -> Call:
 
 async def _ours(instances: list[Instance], stack: AsyncExitStack) -> Call:
     transport = await stack.enter_async_context(GrpcTransport(Fixed(instances)))
-    pool = transport.pool("bench")
-    while any(why for _, why in pool.explain()):
-        await pool.changed()
+    await settled(transport.pool("bench"))
     stub = _stub(transport.channel("bench"))
     return lambda: stub(REQUEST, timeout=TIMEOUT)
 

@@ -6,5 +6,6 @@ servers.py       a real Consul as a child process
 protos.py        gRPC servers made from the text of a .proto file
 clock.py         an event loop whose clock jumps instead of waiting
 leaks.py         tasks and child processes that a test left behind
+front.py         what stands before a registry and can be broken: refusing, failing, hanging
 scripted.py      an HTTP server that answers by script: refusals, garbage, half an answer, nothing
 """
