@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,7 +55,7 @@ class Web:
 
     @property
     def provable(self) -> Instance:
-        return Instance(self.id, NAME, "127.0.0.1", self.port, protocol=HTTP, metadata={"muster-health": "/health"})
+        return replace(self.instance, metadata={"muster-health": "/health"})
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._remember])
@@ -180,6 +180,10 @@ class Process:
     @property
     def instance(self) -> Instance:
         return Instance(self.id, NAME, "127.0.0.1", self.port, protocol=HTTP)
+
+    @property
+    def provable(self) -> Instance:
+        return replace(self.instance, metadata={"muster-health": "/health"})
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.popen.pid, number)
