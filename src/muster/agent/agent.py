@@ -15,7 +15,7 @@ from muster.agent.api.app import API
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.encoded import EncodedAnswers
-from muster.agent.identity import Identity, identify, node_check, node_row, server_row
+from muster.agent.identity import Identity, identify
 from muster.agent.local import LocalServices, Timing
 from muster.agent.state import State
 from muster.http.asgi import App, Receive, Scope, Send
@@ -96,8 +96,9 @@ class Agent:
         stack.callback(waiters.close)
         identity = identify(bound.host, bound.port, node, self._datacenter)
         _warn_if_open(identity, bound.host)
-        catalog.register(node_row(identity), server_row(identity), [node_check(identity)])
-        api.set_result(API(State(identity, catalog, local, waiters, EncodedAnswers()), _LARGEST_BODY))
+        state = State(identity, catalog, local, waiters, EncodedAnswers())
+        state.put_back()
+        api.set_result(API(state, _LARGEST_BODY))
         return bound
 
 

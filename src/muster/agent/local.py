@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from muster.agent.catalog.catalog import Catalog, Topic
-from muster.agent.catalog.rows import CheckRow, ServiceRow
+from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
 from muster.agent.checks.definition import CheckDefinition
 from muster.agent.checks.running import RunningChecks
 from muster.agent.checks.state import CriticalSince, Result, expired, reported
@@ -135,6 +135,15 @@ class LocalServices:
         definition = self._checks[check_id].definition
         limit = definition.output_limit if definition else 0
         self._found(check_id, reported(health, note, limit))
+
+    def put_back(self, node: NodeRow, service: ServiceRow, check: CheckRow) -> None:
+        """Write everything into the catalog again: the agent's node with its own service and check, and all that is
+        registered here. What is there already stays untouched."""
+        topics = set(self._catalog.register(node, service, [check]))
+        for row in self._services.values():
+            topics |= self._catalog.register(None, row)
+        rows = [replace(held.row, output=held.published) for held in self._checks.values()]
+        self._wake(topics | self._catalog.register(None, None, rows))
 
     def overdue(self, now: float) -> list[str]:
         """The ids of the instances that have been critical for longer than one of their checks allows."""

@@ -86,7 +86,7 @@ async def ask_all(requests: list[tuple[str, str, str, bytes]]) -> None:
         for method, path, query, body in requests:
             status, answer = await ask(api, method, path, query, body)
             assert status in EXPECTED
-            assert status != 200 or method != "GET" or json.loads(answer) is not None
+            assert status != 200 or method != "GET" or json.loads(answer) is not None or "/catalog/node" in path
 
 
 async def ask(api: API, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:

@@ -14,8 +14,10 @@ from muster.agent.catalog.catalog import (
     Catalog,
     UnknownService,
     checks_of,
+    checks_on,
     health_of,
     instances_of,
+    node_of,
 )
 from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
 from muster.model.check import Health
@@ -50,14 +52,14 @@ def test_the_same_again_moves_nothing_and_concerns_nobody(catalog: Catalog) -> N
 
 
 def test_a_new_instance_concerns_its_name_and_the_table(catalog: Catalog) -> None:
-    assert catalog.register(None, WEB) == {SERVICES, instances_of("web"), health_of("web")}
+    assert catalog.register(None, WEB) == {SERVICES, node_of("n1"), instances_of("web"), health_of("web")}
 
 
 def test_a_check_concerns_the_health_but_not_the_instances(catalog: Catalog) -> None:
     catalog.register(None, WEB)
     catalog.register(None, DB)
     topics = catalog.register(None, None, [WEB_CHECK])
-    assert topics == {CHECKS, health_of("web"), checks_of("web")}
+    assert topics == {CHECKS, checks_on("n1"), health_of("web"), checks_of("web")}
     assert catalog.index_of("web") == catalog.index
     assert catalog.index_of("db") == catalog.index - 1
 
@@ -66,14 +68,14 @@ def test_a_nodes_check_concerns_the_health_of_all_on_it(catalog: Catalog) -> Non
     catalog.register(None, WEB)
     catalog.register(None, DB)
     topics = catalog.register(None, None, [replace(NODE_CHECK, status=Health.CRITICAL)])
-    assert topics == {CHECKS, health_of("web"), health_of("db")}
+    assert topics == {CHECKS, checks_on("n1"), health_of("web"), health_of("db")}
     assert catalog.index_of("web") == catalog.index_of("db") == catalog.index
 
 
 def test_a_changed_node_concerns_all_on_it(catalog: Catalog) -> None:
     catalog.register(None, WEB)
     topics = catalog.register(replace(NODE, address="10.0.0.1"))
-    assert topics == {NODES, instances_of("web"), health_of("web")}
+    assert topics == {NODES, node_of("n1"), instances_of("web"), health_of("web")}
 
 
 def test_a_port_alone_concerns_the_list_of_services(catalog: Catalog) -> None:

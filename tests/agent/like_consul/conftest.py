@@ -52,7 +52,7 @@ def comparable(reply: Any) -> tuple[int, dict[str, str], Any]:
             headers[name] = value.lower()
     if headers.get("content-type") == "application/json":
         return reply.status, headers, in_order(masked(reply.json))
-    return reply.status, headers, reply.text
+    return reply.status, headers, masked(reply.text)
 
 
 def in_order(value: Any) -> Any:

@@ -50,6 +50,16 @@ PLACES = [
     ("GET", "/v1/agent/services?ns=x"),
     ("GET", "/v1/agent/services?index=5&wait=10m"),
     ("GET", "/v1/status/leader?dc=nope"),
+    *(
+        ("GET", f"/v1/catalog/{kind}")
+        for kind in ("node/", "node/nope", "node", "node-services/", "node-services/nope")
+    ),
+    *(("GET", f"/v1/{family}/connect/{name}") for family in ("catalog", "health") for name in ("", "nope")),
+    ("GET", "/v1/health/node/"),
+    ("GET", "/v1/health/node/nope"),
+    ("GET", "/v1/catalog/node/nope?filter=x="),
+    ("GET", "/v1/health/connect/nope?passing=x"),
+    ("GET", "/v1/catalog/register"),
 ]
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from muster.agent.api import agent, catalog, checks, health, maintenance, services, status
+from muster.agent.api import agent, catalog, checks, connect, health, maintenance, nodes, registering, services, status
 from muster.agent.api.answer import JSON, TEXT, Answer, Query, Refused, text_answer
 from muster.agent.api.request import MalformedQuery, Request, parse_query
-from muster.agent.api.routing import Route, Router, redirect, wrong_method
+from muster.agent.api.routing import Endpoint, Router, redirect, wrong_method
 from muster.agent.blocking import TooManyWaiting, resolve
 from muster.agent.state import State
 from muster.http.asgi import Receive, Scope, Send
@@ -31,6 +31,9 @@ ROUTES: Final = Router(
         *checks.ROUTES,
         *maintenance.ROUTES,
         *catalog.ROUTES,
+        *registering.ROUTES,
+        *nodes.ROUTES,
+        *connect.ROUTES,
         *health.ROUTES,
         *status.ROUTES,
     )
@@ -80,25 +83,26 @@ class API:
             elsewhere = _elsewhere(method, path, scope["query_string"])
             if elsewhere is not None or found is None:
                 return elsewhere or Answer(404)
-        route, rest = found
+        endpoint, rest = found
         try:
             params = parse_query(scope["query_string"])
         except MalformedQuery:
             return Answer(500, headers=(_VARY,))
         encoding = _Encoding(_wants_gzip(scope["headers"]), "pretty" in params)
-        answer = await self._handled(route, scope, Request(method, rest, params, scope["query_string"]), receive)
+        answer = await self._handled(endpoint, scope, Request(method, rest, params, scope["query_string"]), receive)
         return _written(answer, encoding)
 
-    async def _handled(self, route: Route, scope: Scope, request: Request, receive: Receive) -> Answer:
+    async def _handled(self, endpoint: Endpoint, scope: Scope, request: Request, receive: Receive) -> Answer:
         if request.method == "OPTIONS":
-            return Answer(headers=((b"allow", route.allow),))
-        if request.method != route.method:
-            return wrong_method(request.method, route)
+            return Answer(headers=((b"allow", endpoint.allow),))
+        handler = endpoint.handlers.get(request.method)
+        if handler is None:
+            return wrong_method(request.method, endpoint)
         try:
             _refuse_namespace(scope, request)
             body = await self._body(receive)
             request = Request(request.method, request.rest, request.params, request.query, body)
-            result = route.handler(self._state, request)
+            result = handler(self._state, request)
             return result if isinstance(result, Answer) else await self._resolved(result, receive)
         except Refused as refused:
             return refused.answer

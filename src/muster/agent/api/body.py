@@ -1,13 +1,15 @@
 """JSON bodies as Go decodes them, and Consul's texts for those that it cannot.
 
-The case of keys does not matter, a few have another spelling (`wire.KEY_ALIASES`), null is "not given", an unknown key
-is refused, and whatever follows the first value is ignored.
+The case of keys does not matter, null is "not given", and whatever follows the first value is ignored. Endpoints differ
+in what they do with other spellings of keys and with unknown ones: see Dialect.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from types import UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -39,27 +41,74 @@ class _Field(NamedTuple):
     in_map: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an endpoint reads its body: other spellings of keys, whether unknown ones pass, how its complaints begin."""
+
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    lenient: bool = False
+    complaint: str = "Request decode failed: "
+
+    def failed(self, why: str) -> Refused:
+        return Refused(400, self.complaint + why)
+
+
+AGENT = Dialect(KEY_ALIASES)
+CATALOG = Dialect()
+SESSION = Dialect(lenient=True)
+TRANSACTION = Dialect(complaint="Failed to parse body: ")
+
+
 class _UnknownField(Exception):
     """A key that the struct does not have."""
 
 
-def decode_body(body: bytes, kind: type[_Body]) -> _Body:
+class _Malformed(Exception):
+    """The body is no JSON; the text says why."""
+
+
+def decode_body(body: bytes, kind: type[_Body], dialect: Dialect = AGENT) -> _Body:
     """The struct in a body. Raises Refused with status 400 and Consul's text."""
+    value = _decoded(body, dialect)
+    return _struct({} if value is None else value, kind, dialect)
+
+
+def decode_list(body: bytes, kind: type[_Body], go_type: str, dialect: Dialect) -> list[_Body]:
+    """The structs in a body that is a list, which Go calls `go_type`. Raises Refused like `decode_body`."""
+    value = _decoded(body, dialect)
+    if not isinstance(value, list | None):
+        raise dialect.failed(f"json: cannot unmarshal {_go_kind(value)} into Go value of type {go_type}")
+    return [_struct({} if element is None else element, kind, dialect) for element in value or []]
+
+
+def decode_json(body: bytes, dialect: Dialect) -> Any:
+    """Whatever JSON a body holds. Raises Refused like `decode_body`."""
+    return _decoded(body, dialect)
+
+
+def _decoded(body: bytes, dialect: Dialect) -> Any:
     try:
-        value = _first_value(body)
-        if isinstance(value, dict):
-            value = _fold(value, kind)
-        return msgspec.convert({} if value is None else value, kind)
-    except _UnknownField as error:
-        raise _failed(f'json: unknown field "{error}"') from None
-    except msgspec.ValidationError as error:
-        raise _failed(_go_mismatch(str(error), kind)) from None
+        return _first_value(body)
+    except _Malformed as error:
+        raise dialect.failed(str(error)) from None
     except RecursionError:
-        raise _failed("exceeded max depth") from None
+        raise dialect.failed("exceeded max depth") from None
 
 
-def _failed(why: str) -> Refused:
-    return Refused(400, f"Request decode failed: {why}")
+def _struct(value: Any, kind: type[_Body], dialect: Dialect) -> _Body:
+    try:
+        return msgspec.convert(_fold(value, kind, dialect) if isinstance(value, dict) else value, kind)
+    except _UnknownField as error:
+        raise dialect.failed(f'json: unknown field "{error}"') from None
+    except msgspec.ValidationError as error:
+        raise dialect.failed(_go_mismatch(str(error), kind)) from None
+    except RecursionError:
+        raise dialect.failed("exceeded max depth") from None
+
+
+def _go_kind(value: Any) -> str:
+    kinds = ((bool, "bool"), (str, "string"), (int | float, "number"), (dict, "object"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "array")
 
 
 def _first_value(body: bytes) -> Any:
@@ -72,13 +121,13 @@ def _first_value(body: bytes) -> Any:
 def _first_of_several(text: str) -> Any:
     """The slow way, which stops at the end of the first value and can tell where a fault is."""
     if not text:
-        raise _failed("EOF")
+        raise _Malformed("EOF")
     try:
         return json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)[0]
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or error.msg.startswith("Unterminated"):
-            raise _failed("unexpected EOF") from None
-        raise _failed(_go_syntax(text, error)) from None
+            raise _Malformed("unexpected EOF") from None
+        raise _Malformed(_go_syntax(text, error)) from None
 
 
 def _go_syntax(text: str, error: json.JSONDecodeError) -> str:
@@ -89,39 +138,41 @@ def _go_syntax(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _no_constant(name: str) -> Any:
-    raise _failed(f"invalid character '{name[0]}' looking for beginning of value")
+    raise _Malformed(f"invalid character '{name[0]}' looking for beginning of value")
 
 
-def _fold(value: dict[str, Any], kind: type[Wire]) -> dict[str, Any]:
+def _fold(value: dict[str, Any], kind: type[Wire], dialect: Dialect) -> dict[str, Any]:
     """The same with every key as Consul spells it, and without nulls."""
     fields = _fields(kind)
     folded: dict[str, Any] = {}
     for key, inner in value.items():
         lower = key.lower()
-        field = fields.get(KEY_ALIASES.get(lower, lower))
-        if field is None:
+        known = fields.get(dialect.aliases.get(lower, lower))
+        if known is None:
+            if dialect.lenient:
+                continue
             raise _UnknownField(key)
         if inner is not None:
-            folded[field.key] = inner if field.struct is None else _fold_inner(inner, field.struct, field.in_map)
+            folded[known.key] = inner if known.struct is None else _fold_inner(inner, known, dialect)
     return folded
 
 
-def _fold_inner(inner: Any, struct: type[Wire], in_map: bool) -> Any:
+def _fold_inner(inner: Any, known: _Field, dialect: Dialect) -> Any:
     if isinstance(inner, list):
-        return [_fold_inner(element or {}, struct, False) for element in inner]
-    if not isinstance(inner, dict):
+        return [_fold_inner(element or {}, known._replace(in_map=False), dialect) for element in inner]
+    if not isinstance(inner, dict) or known.struct is None:
         return inner
-    if in_map:
-        return {key: _fold_inner(element, struct, False) for key, element in inner.items()}
-    return _fold(inner, struct)
+    if known.in_map:
+        return {key: _fold_inner(element, known._replace(in_map=False), dialect) for key, element in inner.items()}
+    return _fold(inner, known.struct, dialect)
 
 
 @cache
 def _fields(kind: type[Wire]) -> dict[str, _Field]:
     hints = get_type_hints(kind)
     return {
-        field.encode_name.lower(): _Field(field.encode_name, *_struct_in(hints[field.name]))
-        for field in msgspec.structs.fields(kind)
+        known.encode_name.lower(): _Field(known.encode_name, *_struct_in(hints[known.name]))
+        for known in msgspec.structs.fields(kind)
     }
 
 

@@ -10,13 +10,14 @@ from muster.agent.api.reading import (
     only_wanted,
     query,
     reading,
+    watched_checks,
     watched_service,
     watched_table,
 )
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import CHECKS, NODES, Entry, health_of
+from muster.agent.catalog.catalog import CHECKS, NODES, Entry, checks_of, health_of
 from muster.agent.catalog.rows import CheckRow
 from muster.agent.filter import schema
 from muster.agent.state import State
@@ -39,7 +40,7 @@ def service(state: State, request: Request) -> Query:
         found = (
             views.service_entry(entry)
             for entry in catalog.entries(name)
-            if has_tags(entry.service, tags) and has_meta(entry.node, meta) and (not passing or _is_passing(entry))
+            if has_tags(entry.service, tags) and has_meta(entry.node, meta) and (not passing or is_passing(entry))
         )
         return only_wanted(matches, found)
 
@@ -64,7 +65,7 @@ def checks(state: State, request: Request) -> Query:
         rows = with_meta(state, state.catalog.checks_of(request.rest), meta)
         return encode(only_wanted(matches, map(views.health_check, rows)))
 
-    return query(how, watched_table(state, CHECKS), body)
+    return query(how, watched_checks(state, checks_of(request.rest)), body)
 
 
 def in_state(state: State, request: Request) -> Query:
@@ -76,12 +77,10 @@ def in_state(state: State, request: Request) -> Query:
     matches = catalog_filter(request.params, schema.CHECK)
 
     def chosen() -> list[wire.HealthCheck]:
-        rows = [row for row in state.catalog.checks() if wanted in ("any", row.status.value)]
+        rows = [row for row in state.catalog.checks() if wanted in ("any", row.status)]
         return only_wanted(matches, map(views.health_check, with_meta(state, rows, meta)))
 
     def body() -> bytes:
-        if wanted != "any" and wanted not in set(Health):
-            return b"[]"
         key = ("health state", wanted, meta, request.params.first("filter"))
         return state.encoded.body(key, max(map(state.catalog.table_index, (CHECKS, NODES))), chosen)
 
@@ -93,8 +92,9 @@ def with_meta(state: State, rows: list[CheckRow], wanted: tuple[tuple[str, str],
     return [row for row in rows if has_meta(state.catalog.node(row.node), wanted)] if wanted else rows
 
 
-def _is_passing(entry: Entry) -> bool:
-    return all(check.status is Health.PASSING for check in entry.checks)
+def is_passing(entry: Entry) -> bool:
+    """Whether every check of an instance and of its node is passing; one without checks is."""
+    return all(check.status == Health.PASSING for check in entry.checks)
 
 
 ROUTES = (

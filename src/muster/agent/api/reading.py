@@ -13,7 +13,7 @@ import msgspec
 from muster.agent.api.answer import JSON, Answer, Headers, Query, Refused
 from muster.agent.api.request import KEPT_QUERY, Params, Request, parse_query
 from muster.agent.blocking import Found, Patience
-from muster.agent.catalog.catalog import EXTINCTION, Topic
+from muster.agent.catalog.catalog import CHECKS, EXTINCTION, Topic, connected_to, node_of
 from muster.agent.filter import BadFilter, Matches, compile_filter
 from muster.agent.filter.schema import Schema
 from muster.agent.state import State
@@ -74,6 +74,12 @@ def only_wanted(matches: Matches | None, views: Iterable[_View]) -> list[_View]:
     return list(views) if matches is None else [view for view in views if is_wanted(matches, view)]
 
 
+def require_datacenter_named(state: State, name: str) -> None:
+    """The same for a datacenter that is named in a body."""
+    if name.lower() not in ("", state.identity.datacenter.lower()):
+        raise Refused(500, "No path to datacenter")
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What a query watches: its index and its topics, read anew at each look."""
@@ -85,6 +91,25 @@ class Watched:
 def watched_table(state: State, table: Topic) -> Watched:
     """A whole table: NODES, SERVICES or CHECKS."""
     return Watched(lambda: state.catalog.table_index(table), lambda: (table,))
+
+
+def watched_node(state: State, name: str) -> Watched:
+    """A node and the instances on it."""
+    topics = (node_of(name),)
+    return Watched(lambda: state.catalog.node_index(name), lambda: topics)
+
+
+def watched_connect(state: State, name: str, topic: Callable[[str], Topic]) -> Watched:
+    """What takes calls for a service over Connect: which instances, and `topic` of their services."""
+    return Watched(
+        lambda: state.catalog.connected_index(name),
+        lambda: (connected_to(name), *{topic(entry.service.name) for entry in state.catalog.connected(name)}),
+    )
+
+
+def watched_checks(state: State, topic: Topic) -> Watched:
+    """Some of the checks: they have the index of their table, and changes of others do not end the wait."""
+    return Watched(lambda: state.catalog.table_index(CHECKS), lambda: (topic,))
 
 
 def watched_service(state: State, name: str, topic: Callable[[str], Topic]) -> Watched:

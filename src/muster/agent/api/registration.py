@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from muster.agent.api.answer import Refused
 from muster.agent.catalog.rows import CheckRow, ServiceRow
@@ -12,6 +15,7 @@ from muster.agent.checks.definition import BadCheck, CheckDefinition, Unsupporte
 from muster.agent.local import NewCheck
 from muster.model.check import Health
 from muster.registry.consul import wire
+from muster.registry.consul.duration import format_duration, parse_duration
 
 _MOST_PAIRS = 64
 _LONGEST_KEY = 128
@@ -72,6 +76,81 @@ def new_check(asked: wire.CheckRegistration, node: str, service: ServiceRow | No
         type=definition.kind.value,
     )
     return NewCheck(row, definition)
+
+
+def catalog_service_row(asked: wire.CatalogServiceDefinition, node: str) -> ServiceRow:
+    """The instance that is written past the agents: much less is checked. Raises Refused."""
+    if not asked.service:
+        raise Refused(500, "Must provide service name with ID")
+    if asked.kind == "connect-proxy":
+        _validate_proxy(asked)
+    given = asked.weights
+    weights = given if given is not None and given != wire.Weights() else wire.Weights(passing=1, warning=1)
+    addresses = (asked.tagged_addresses or {}).items()
+    return ServiceRow(
+        node=node,
+        id=asked.id or asked.service,
+        name=asked.service,
+        tags=tuple(asked.tags or ()),
+        address=asked.address,
+        port=asked.port,
+        meta=asked.meta or {},
+        tagged_addresses={tag: (address.address, address.port) for tag, address in addresses},
+        weight_passing=weights.passing,
+        weight_warning=weights.warning,
+        enable_tag_override=asked.enable_tag_override,
+        kind=asked.kind,
+        proxy=asked.proxy,
+        connect=asked.connect,
+    )
+
+
+def _validate_proxy(asked: wire.CatalogServiceDefinition) -> None:
+    problems: list[str] = []
+    if not (asked.proxy or {}).get("DestinationServiceName"):
+        problems.append("Proxy.DestinationServiceName must be non-empty for Connect proxy services")
+    if not asked.port:
+        problems.append("Port must be set for a Connect proxy")
+    if problems:
+        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        raise Refused(500, f"{count} occurred:\n" + "".join(f"\t* {problem}\n" for problem in problems) + "\n")
+
+
+def catalog_check_row(asked: wire.CatalogCheck, node: str) -> CheckRow:
+    """The check that is written past the agents, which nobody runs. Raises Refused."""
+    definition = asked.definition or wire.CatalogCheckDefinition()
+    return CheckRow(
+        node=node,
+        id=asked.check_id or asked.name,
+        name=asked.name,
+        status=asked.status or Health.CRITICAL,
+        notes=asked.notes,
+        output=asked.output,
+        service_id=asked.service_id,
+        type=asked.type or _kind_of(definition),
+        definition=_shown_definition(definition),
+    )
+
+
+def _kind_of(definition: wire.CatalogCheckDefinition) -> str:
+    kinds = (("http", definition.http), ("tcp", definition.tcp))
+    return next((kind for kind, target in kinds if target), "")
+
+
+def _shown_definition(definition: wire.CatalogCheckDefinition) -> dict[str, Any]:
+    """What was said of how a check is made, with its durations as Go prints them."""
+    shown = {key: value for key, value in msgspec.to_builtins(definition).items() if value}
+    for key in ("Interval", "Timeout", "DeregisterCriticalServiceAfter"):
+        if key in shown:
+            shown[key] = format_duration(_seconds(shown[key]))
+    return shown
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise Refused(400, f"Request decode failed: {error}") from None
 
 
 def check_definition(asked: wire.CheckDefinition) -> CheckDefinition:

@@ -7,7 +7,7 @@ path is redirected. A path with `//`, `/./` or `/../` is redirected to what it c
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
@@ -21,31 +21,42 @@ Handler = Callable[[State, Request], Answer | Query]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, the one method that it takes, and who handles it."""
+    """A path, a method that it takes, and who handles it."""
 
     method: str
     path: str
     handler: Handler
 
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path with all the methods that it takes."""
+
+    path: str
+    handlers: Mapping[str, Handler]
+
     @property
     def allow(self) -> bytes:
-        return f"OPTIONS,{self.method}".encode()
+        return ",".join(("OPTIONS", *self.handlers)).encode()
 
 
 class Router:
-    """Routes by path. Immutable."""
+    """Endpoints by path. Immutable."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = {route.path: route for route in routes}
+        handlers: dict[str, dict[str, Handler]] = {}
+        for route in routes:
+            handlers.setdefault(route.path, {})[route.method] = route.handler
+        self._routes = {path: Endpoint(path, of_path) for path, of_path in handlers.items()}
 
     @property
     def paths(self) -> frozenset[str]:
-        """The paths of all routes."""
+        """All paths."""
         return frozenset(self._routes)
 
-    def find(self, path: str) -> tuple[Route, str] | None:
-        """The route of a path, and what follows it in the path; None for a path that nothing serves, or that lacks its
-        final slash."""
+    def find(self, path: str) -> tuple[Endpoint, str] | None:
+        """The endpoint of a path, and what follows it in the path; None for a path that nothing serves, or that lacks
+        its final slash."""
         route = self._routes.get(path)
         if route is not None:
             return route, ""
@@ -77,8 +88,8 @@ def redirect(method: str, location: str, query: bytes) -> Answer:
     return Answer(301, body.encode(), HTML, headers)
 
 
-def wrong_method(method: str, route: Route) -> Answer:
-    return text_answer(405, f"method {method} not allowed").adding((b"allow", route.allow))
+def wrong_method(method: str, endpoint: Endpoint) -> Answer:
+    return text_answer(405, f"method {method} not allowed").adding((b"allow", endpoint.allow))
 
 
 def _clean(path: str) -> str:

@@ -7,7 +7,9 @@ those asks again. Every read returns the index that a blocking query compares, b
 - A service's index is that of the last change of its instances, their checks, their nodes or those nodes' checks.
 - A service without instances has the index at which any service last lost its last instance: that, and nothing else
   about other services, ends a query that waits for it to appear, and is why such waiters wake a little too often.
-- health/checks and health/state have the index of the table of checks.
+- health/checks, health/node and health/state have the index of the table of checks.
+- A node's index is that of its own last change, or of its services'; of a node that is gone, that of its going.
+- The index of what can be reached over Connect is that of the services that are reached so.
 
 Names of nodes and services match without regard to case. A write that changes nothing moves nothing.
 """
@@ -18,7 +20,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow, Stamp
+from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow, Stamp
+from muster.model.check import Health
 
 Topic = tuple[str, str]
 """What a reader can wait for: a kind, and a name in lower case where the kind has one."""
@@ -44,6 +47,21 @@ def checks_of(name: str) -> Topic:
     return ("service checks", name.lower())
 
 
+def node_of(name: str) -> Topic:
+    """A node and the instances on it, without checks."""
+    return ("node", name.lower())
+
+
+def checks_on(node: str) -> Topic:
+    """The checks of a node and of the instances on it."""
+    return ("node checks", node.lower())
+
+
+def connected_to(name: str) -> Topic:
+    """Which instances take calls for a service over Connect: its own that do so themselves, and its proxies."""
+    return ("connect", name.lower())
+
+
 @dataclass(slots=True)
 class _Service:
     """All instances of one name, sorted when somebody reads them."""
@@ -58,6 +76,7 @@ class _Node:
     """One node with everything on it. `checks` has the checks of an instance under its id, the node's own under ""."""
 
     row: NodeRow
+    index: int
     services: dict[str, ServiceRow] = field(default_factory=dict[str, ServiceRow])
     checks: dict[str, dict[str, CheckRow]] = field(default_factory=dict[str, dict[str, CheckRow]])
     owners: dict[str, str] = field(default_factory=dict[str, str])
@@ -75,6 +94,10 @@ class UnknownService(Exception):
     """A check was written for an instance that its node does not have."""
 
 
+class NameTaken(Exception):
+    """A node with another id has that name, and is alive; the argument is its row."""
+
+
 class Catalog:
     """Nodes, services and checks. Synchronous; one write at a time; no caller may await within one.
 
@@ -85,9 +108,13 @@ class Catalog:
     def __init__(self, first_index: int) -> None:
         self.index = max(first_index, 1)
         self._nodes: dict[str, _Node] = {}
+        self._node_names: dict[str, str] = {}
         self._services: dict[str, _Service] = {}
+        self._connect: dict[str, dict[tuple[str, str], ServiceRow]] = {}
         self._last = {NODES: self.index, SERVICES: self.index, CHECKS: self.index}
         self._extinction = 0
+        self._connect_index = self.index
+        self._lost_nodes = 1
 
     # Writes
 
@@ -96,10 +123,13 @@ class Catalog:
     ) -> frozenset[Topic]:
         """Write a node, an instance and checks, all at one index. Returns the topics concerned.
 
-        What is not named stays as it is. Raises UnknownService for a check of an instance that its node does not have,
-        and KeyError for a node that was never written; nothing is written then.
+        What is not named stays as it is; a node whose id is known under another name takes its place. Raises
+        UnknownService for a check of an instance that its node does not have, NameTaken, and KeyError for a node that
+        was never written; nothing is written then.
         """
         checks = tuple(checks)
+        if node is not None:
+            self._require_name(node)
         self._require_services(service, checks)
         write = _Write(self.index + 1)
         if node is not None:
@@ -108,6 +138,13 @@ class Catalog:
             self._put_service(write, service)
         for check in checks:
             self._put_check(write, check)
+        return self._commit(write)
+
+    def deregister_node(self, name: str) -> frozenset[Topic]:
+        """Remove a node and everything on it. Returns the topics concerned: none for an unknown one."""
+        write = _Write(self.index + 1)
+        if name.lower() in self._nodes:
+            self._drop_node(write, name.lower())
         return self._commit(write)
 
     def deregister_service(self, node: str, service_id: str) -> frozenset[Topic]:
@@ -169,6 +206,41 @@ class Catalog:
         """A node by name. Raises KeyError."""
         return self._nodes[name.lower()].row
 
+    def has_node(self, name: str) -> bool:
+        return name.lower() in self._nodes
+
+    def node_index(self, name: str) -> int:
+        """The index of a node and what is on it; of an unknown one, that at which a node was last lost."""
+        place = self._nodes.get(name.lower())
+        return self._lost_nodes if place is None else place.index
+
+    def services_on(self, node: str) -> list[ServiceRow]:
+        """The instances on a node, by id; none for an unknown one."""
+        place = self._nodes.get(node.lower())
+        return [] if place is None else [place.services[key] for key in sorted(place.services)]
+
+    def checks_on(self, node: str) -> list[CheckRow]:
+        """The checks of a node and of the instances on it, by id; none for an unknown one."""
+        place = self._nodes.get(node.lower())
+        rows = () if place is None else (check for of_one in place.checks.values() for check in of_one.values())
+        return sorted(rows, key=_check_order)
+
+    def check(self, node: str, check_id: str) -> CheckRow | None:
+        """One check of a node, or None."""
+        place = self._nodes.get(node.lower())
+        owner = None if place is None else place.owners.get(check_id)
+        return None if place is None or owner is None else place.checks[owner][check_id]
+
+    def connected(self, name: str) -> list[Entry]:
+        """The instances that take calls for a service over Connect, with nodes and checks, by node and id."""
+        rows = self._connect.get(name.lower(), {})
+        return [self._entry(rows[key]) for key in sorted(rows)]
+
+    def connected_index(self, name: str) -> int:
+        """The index of `connected`; where there are none, that of the last change of what can be reached so."""
+        rows = self._connect.get(name.lower())
+        return max(self.index_of(row.name) for row in rows.values()) if rows else self._connect_index
+
     def checks_of(self, name: str) -> list[CheckRow]:
         """The checks of a service's instances, by node and id of the check."""
         rows = [
@@ -191,8 +263,18 @@ class Catalog:
         for check in checks:
             if not check.service_id or (service and (service.node, service.id) == (check.node, check.service_id)):
                 continue
-            if check.service_id not in self._nodes[check.node.lower()].services:
+            place = self._nodes.get(check.node.lower())
+            if place is None or check.service_id not in place.services:
                 raise UnknownService(check.service_id)
+
+    def _require_name(self, node: NodeRow) -> None:
+        """As in Consul the name of a node that is not known to be alive is free to be taken over."""
+        place = self._nodes.get(node.name.lower())
+        if place is None or not node.id or not place.row.id or node.id == place.row.id:
+            return
+        alive = place.checks.get("", {}).get(NODE_HEALTH_CHECK)
+        if alive is not None and alive.status == Health.PASSING:
+            raise NameTaken(place.row)
 
     def _commit(self, write: _Write) -> frozenset[Topic]:
         if write.topics:
@@ -202,15 +284,40 @@ class Catalog:
         return frozenset(write.topics)
 
     def _put_node(self, write: _Write, row: NodeRow) -> None:
-        place = self._nodes.get(row.name.lower())
+        key = row.name.lower()
+        created = self._take_over(write, row)
+        place = self._nodes.get(key)
         if place is None:
-            self._nodes[row.name.lower()] = _Node(replace(row, stamp=Stamp(write.index, write.index)))
+            self._nodes[key] = _Node(replace(row, stamp=Stamp(created, write.index)), write.index)
         elif place.row == row:
             return
         else:
             place.row = replace(row, stamp=Stamp(place.row.stamp.created, write.index))
             self._touch_services(write, place, instances_of, health_of)
+        if row.id:
+            self._node_names[row.id] = key
+        self._touch_node(write, key)
         write.topics.add(NODES)
+
+    def _take_over(self, write: _Write, row: NodeRow) -> int:
+        """Remove the node that had the same id under another name. Returns when that id was first seen."""
+        old = self._node_names.get(row.id) if row.id else None
+        if old is None or old == row.name.lower():
+            return write.index
+        created = self._nodes[old].row.stamp.created
+        self._drop_node(write, old)
+        return created
+
+    def _drop_node(self, write: _Write, key: str) -> None:
+        place = self._nodes[key]
+        for check_id in list(place.owners):
+            self._drop_check(write, place, check_id)
+        for row in list(place.services.values()):
+            self._drop_service(write, place.services.pop(row.id))
+        del self._nodes[key]
+        self._node_names.pop(place.row.id, None)
+        self._lost_nodes = write.index
+        write.topics.update((NODES, node_of(key)))
 
     def _put_service(self, write: _Write, row: ServiceRow) -> None:
         place = self._nodes[row.node.lower()]
@@ -218,9 +325,13 @@ class Catalog:
         if old == row:
             return
         new = replace(row, stamp=Stamp(old.stamp.created if old else write.index, write.index))
-        if old is not None and old.name.lower() != new.name.lower():
-            self._drop_service(write, old)
+        if old is not None:
+            self._disconnect(write, old)
+            if old.name.lower() != new.name.lower():
+                self._drop_service(write, old)
         place.services[row.id] = new
+        self._connect_row(write, new)
+        self._touch_node(write, row.node)
         service = self._services.setdefault(row.name.lower(), _Service())
         service.rows[row.node.lower(), row.id] = new
         service.in_order = None
@@ -253,7 +364,26 @@ class Catalog:
             del place.checks[owner]
         self._touch_check(write, place, row)
 
+    def _connect_row(self, write: _Write, row: ServiceRow) -> None:
+        target = row.connect_target
+        if target:
+            self._connect.setdefault(target.lower(), {})[row.node.lower(), row.id] = row
+            self._connect_index = write.index
+            write.topics.add(connected_to(target))
+
+    def _disconnect(self, write: _Write, row: ServiceRow) -> None:
+        target = row.connect_target.lower()
+        rows = self._connect.get(target, {})
+        if rows.pop((row.node.lower(), row.id), None) is None:
+            return
+        if not rows:
+            del self._connect[target]
+        self._connect_index = write.index
+        write.topics.add(connected_to(target))
+
     def _drop_service(self, write: _Write, row: ServiceRow) -> None:
+        self._disconnect(write, row)
+        self._touch_node(write, row.node)
         key = row.name.lower()
         service = self._services[key]
         del service.rows[row.node.lower(), row.id]
@@ -266,11 +396,17 @@ class Catalog:
             write.topics.add(EXTINCTION)
 
     def _touch_check(self, write: _Write, place: _Node, row: CheckRow) -> None:
-        write.topics.add(CHECKS)
+        write.topics.update((CHECKS, checks_on(row.node)))
         if row.service_id:
             self._touch_service(write, row.service_name, health_of, checks_of)
         else:
             self._touch_services(write, place, health_of)
+
+    def _touch_node(self, write: _Write, name: str) -> None:
+        write.topics.add(node_of(name))
+        place = self._nodes.get(name.lower())
+        if place is not None:
+            place.index = write.index
 
     def _touch_services(self, write: _Write, place: _Node, *topics: Callable[[str], Topic]) -> None:
         for name in {row.name.lower() for row in place.services.values()}:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from muster.model.check import Health
-
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -53,21 +51,33 @@ class ServiceRow:
     connect: Mapping[str, Any] | None = None
     stamp: Stamp = field(default=NO_STAMP, compare=False)
 
+    @property
+    def connect_target(self) -> str:
+        """The service whose calls over Connect it takes: its own, or the one that it is a proxy for; empty for none."""
+        if self.kind == "connect-proxy":
+            return str((self.proxy or {}).get("DestinationServiceName", ""))
+        return self.name if (self.connect or {}).get("Native") else ""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """The state of one check, of a service's instance or, with an empty `service_id`, of the node itself."""
+    """The state of one check, of a service's instance or, with an empty `service_id`, of the node itself.
+
+    `status` is one of Health, or whatever a writer to the catalog made up. `definition` is what such a writer said of
+    how the check is made, as it goes into answers; the agent keeps that of its own checks to itself.
+    """
 
     node: str
     id: str
     name: str
-    status: Health
+    status: str
     notes: str = ""
     output: str = ""
     service_id: str = ""
     service_name: str = ""
     service_tags: tuple[str, ...] = ()
     type: str = ""
+    definition: Mapping[str, Any] | None = None
     stamp: Stamp = field(default=NO_STAMP, compare=False)
 
 

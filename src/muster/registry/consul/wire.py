@@ -121,6 +121,93 @@ class ServiceRegistration(Wire, frozen=True, omit_defaults=True, forbid_unknown_
     connect: dict[str, Any] | None = None
 
 
+class CatalogServiceDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A service in PUT /v1/catalog/register. Indexes, and what only answers have, are taken and ignored."""
+
+    kind: str = ""
+    id: str = ""
+    service: str = ""
+    tags: list[str] | None = None
+    address: str = ""
+    tagged_addresses: dict[str, ServiceAddress] | None = None
+    meta: dict[str, str] | None = None
+    port: int = 0
+    weights: Weights | None = None
+    enable_tag_override: bool = False
+    proxy: dict[str, Any] | None = None
+    connect: dict[str, Any] | None = None
+    locally_registered_as_sidecar: bool = False
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class CatalogCheckDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How a check in the catalog is made by whoever wrote it there. Durations are Go's."""
+
+    interval: str | int | float | None = None
+    timeout: str | int | float | None = None
+    deregister_critical_service_after: str | int | float | None = None
+    http: str = ""
+    header: dict[str, list[str] | None] | None = None
+    method: str = ""
+    body: str = ""
+    tls_skip_verify: bool = False
+    tcp: str = ""
+    output_max_size: int = 0
+    script_args: list[str] | None = None
+    docker_container_id: str = ""
+    shell: str = ""
+    grpc: str = ""
+    grpc_use_tls: bool = False
+    alias_node: str = ""
+    alias_service: str = ""
+    ttl: str | int | float | None = None
+
+
+class CatalogCheck(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A check in PUT /v1/catalog/register. Without an id the name is the id."""
+
+    node: str = ""
+    check_id: str = ""
+    name: str = ""
+    status: str = ""
+    notes: str = ""
+    output: str = ""
+    service_id: str = ""
+    service_name: str = ""
+    service_tags: list[str] | None = None
+    type: str = ""
+    definition: CatalogCheckDefinition | None = None
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class CatalogRegistration(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """PUT /v1/catalog/register: a node and, if given, an instance and checks on it."""
+
+    datacenter: str = ""
+    id: str = ""
+    node: str = ""
+    address: str = ""
+    tagged_addresses: dict[str, str] | None = None
+    node_meta: dict[str, str] | None = None
+    service: CatalogServiceDefinition | None = None
+    check: CatalogCheck | None = None
+    checks: list[CatalogCheck] | None = None
+    skip_node_update: bool = False
+    token: str = ""
+
+
+class CatalogDeregistration(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """PUT /v1/catalog/deregister: an instance, a check or, without either, a node."""
+
+    datacenter: str = ""
+    node: str = ""
+    service_id: str = ""
+    check_id: str = ""
+    token: str = ""
+
+
 class CheckUpdate(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """PUT /v1/agent/check/update/ID."""
 

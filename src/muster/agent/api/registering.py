@@ -1,0 +1,105 @@
+"""/v1/catalog/register and deregister: nodes, instances and checks written past the agents, as for external services.
+
+What the agent itself looks after does not stay removed: it is put back at once, which in Consul takes up to a minute.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from muster.agent.api.answer import Answer, Refused, json_answer
+from muster.agent.api.body import CATALOG, decode_body
+from muster.agent.api.reading import require_datacenter_named
+from muster.agent.api.registration import catalog_check_row, catalog_service_row
+from muster.agent.api.request import Request
+from muster.agent.api.routing import Route
+from muster.agent.catalog.catalog import NameTaken, UnknownService
+from muster.agent.catalog.rows import NodeRow
+from muster.agent.state import State
+from muster.registry.consul import wire
+
+
+def register(state: State, request: Request) -> Answer:
+    """Write a node and, if named, an instance and checks on it."""
+    asked = decode_body(request.body, wire.CatalogRegistration, CATALOG)
+    require_datacenter_named(state, asked.datacenter)
+    _validate(asked)
+    service = None if asked.service is None else catalog_service_row(asked.service, asked.node)
+    checks = [catalog_check_row(check, asked.node) for check in _checks(asked)]
+    node = None if asked.skip_node_update and state.catalog.has_node(asked.node) else _node_row(state, asked)
+    try:
+        state.waiters.wake(state.catalog.register(node, service, checks))
+    except UnknownService:
+        raise Refused(500, f'failed inserting check: Missing service registration on node "{asked.node}"') from None
+    except NameTaken as error:
+        raise _name_taken(asked, error.args[0]) from None
+    return json_answer(True)
+
+
+def deregister(state: State, request: Request) -> Answer:
+    """Remove an instance, a check or, where neither is named, a node; unknown ones are fine."""
+    asked = decode_body(request.body, wire.CatalogDeregistration, CATALOG)
+    require_datacenter_named(state, asked.datacenter)
+    if not asked.node:
+        raise Refused(500, "Must provide node")
+    if asked.service_id:
+        topics = state.catalog.deregister_service(asked.node, asked.service_id)
+    elif asked.check_id:
+        topics = state.catalog.deregister_check(asked.node, asked.check_id)
+    else:
+        topics = state.catalog.deregister_node(asked.node)
+    state.waiters.wake(topics)
+    if topics and asked.node.lower() == state.identity.node.lower():
+        state.put_back()
+    return json_answer(True)
+
+
+def _checks(asked: wire.CatalogRegistration) -> list[wire.CatalogCheck]:
+    given = [*(asked.checks or ()), *((asked.check,) if asked.check else ())]
+    for check in given:
+        if check.node and check.node.lower() != asked.node.lower():
+            raise Refused(500, f'check node "{check.node}" does not match node "{asked.node}"')
+    return given
+
+
+def _validate(asked: wire.CatalogRegistration) -> None:
+    if not asked.node:
+        raise Refused(500, "Must provide node")
+    if not asked.address and not asked.skip_node_update:
+        raise Refused(500, "Must provide address if SkipNodeUpdate is not set")
+    if asked.id and len(asked.id) != 36:
+        raise Refused(500, "Bad node ID: uuid string is wrong length")
+    if asked.id and not _is_uuid(asked.id):
+        raise Refused(500, "Bad node ID: uuid is improperly formatted")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _node_row(state: State, asked: wire.CatalogRegistration) -> NodeRow:
+    return NodeRow(
+        name=asked.node,
+        address=asked.address,
+        id=asked.id.lower(),
+        datacenter=state.identity.datacenter,
+        tagged_addresses=asked.tagged_addresses,
+        meta=asked.node_meta,
+    )
+
+
+def _name_taken(asked: wire.CatalogRegistration, holder: NodeRow) -> Refused:
+    return Refused(
+        500,
+        f'failed inserting node: Error while renaming Node ID: "{asked.id}": Node name {asked.node} is reserved by '
+        f"node {holder.id} with name {holder.name} ({holder.address})",
+    )
+
+
+ROUTES = (
+    Route("PUT", "/v1/catalog/register", register),
+    Route("PUT", "/v1/catalog/deregister", deregister),
+)
