@@ -44,7 +44,7 @@ async def overridden(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[None]:
     """Two services that no registry knows: `greeter` for gRPC and `web` for HTTP."""
-    greeter = muster.Service("greeter", registry=DOWN, register="off")
+    greeter = muster.Service("greeter", registry=DOWN, register="off", timing=muster.Timing(drain=0))
     greeter.add(greeter_pb2_grpc.add_SayServicer_to_server, Say())
     async with greeter.running(), serving(web, "127.0.0.1:0") as bound:
         places = {"greeter": greeter.address, "web": bound.address}

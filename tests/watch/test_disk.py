@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,24 @@ async def test_a_registry_that_answers_wins_over_the_disk_and_its_absence_is_kep
     disk.save(GREETER)
     assert await first_settled(Switch(Absent("greeter")), disk) == Absent("greeter")
     assert disk.load("greeter") is None
+
+
+class TwoPlaces(Switch):
+    """A discovery of several datacenters, in each of which there is somebody else."""
+
+    def within(self, datacenters: tuple[str, ...]) -> Switch:
+        return Switch(Known("greeter", (replace(GREETER.instances[0], id="-".join(datacenters)),)))
+
+
+async def test_what_is_kept_is_kept_by_datacenter(disk: Disk) -> None:
+    found = {}
+    async with Hub(TwoPlaces(GREETER), overrides=Overrides(environ={}), disk=disk) as hub, asyncio.timeout(10):
+        for place in ((), ("east",), ("east", "west")):
+            async for snapshot in hub.watch("greeter", place).latest:
+                if isinstance(snapshot, Known):
+                    found[place] = snapshot.instances
+                    break
+    for place, instances in found.items():
+        kept = disk.load("greeter", ",".join(place))
+        assert kept is not None and kept.instances == instances
+    assert len(set(found.values())) == 3
