@@ -173,8 +173,22 @@ def test_ejections_far_apart_are_short_again() -> None:
 def test_no_more_than_a_share_is_ejected() -> None:
     world = World()
     for name in "abcde":
+        world.end(name, "OK", 10)
+    for name in "abcde":
         world.end(name, "UNAVAILABLE", 5)
-    assert world.seen() == {"c", "d", "e"}
+    assert world.seen() == {"b", "c", "d", "e"}
+
+
+def test_what_fails_everywhere_ejects_nobody() -> None:
+    world = World()
+    world.end("a", "UNAVAILABLE", 5)
+    for name in "bcde":
+        for code in ("UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE", "OK") * 3:
+            world.end(name, code)
+    world.end("b", "UNAVAILABLE", 5)
+    assert "b" in world.seen()
+    world.now += 10
+    assert world.seen() == set("abcde"), "who is out already is taken back, without a trial"
 
 
 @pytest.mark.parametrize("count", [1, 2])

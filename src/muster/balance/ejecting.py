@@ -15,6 +15,7 @@ from muster.balance.outlier import (
     duration,
     in_a_row,
     in_a_series,
+    is_common,
     outliers,
 )
 from muster.model.outcome import Outcome
@@ -93,6 +94,8 @@ class Ejecting(Generic[L]):
         records = [Record(node.calls, node.faults, node.seconds) for node in there]
         worse = [(there[index], why) for index, why in outliers(records, self._policy)]
         found = [node for node, why in worse if self._eject(node, nodes, why, now)]
+        if self._fails_everywhere(nodes):
+            found += self._return_all(now)
         for node in busy:
             node.calls, node.faults, node.seconds = node.calls / 2, node.faults / 2, node.seconds / 2
         return found
@@ -117,11 +120,23 @@ class Ejecting(Generic[L]):
         ejected = sum(other.ejection is not None for other in self._ejected if other.fit and not other.gone)
         if not another_allowed(ejected, candidates, self._policy) or not self._ejects():
             return False
+        if self._fails_everywhere(nodes, but=node):
+            return False
         node.ejections = node.ejections + 1 if in_a_series(node.returned, now, self._policy) else 1
         node.ejection = Ejection(why, now, now + duration(node.ejections, self._policy))
         self._ejected.append(node)
         self.due = min(self.due, node.ejection.until)
         return True
+
+    def _fails_everywhere(self, nodes: Nodes[L], but: Node[L] | None = None) -> bool:
+        left = [node for node in nodes if node.ejection is None and node is not but]
+        return is_common(sum(node.calls for node in left), sum(node.faults for node in left), self._policy)
+
+    def _return_all(self, now: float) -> list[Node[L]]:
+        ejected = [node for node in self._ejected if node.ejection is not None]
+        for node in ejected:
+            self._return(node, now)
+        return ejected
 
     def _lengthen(self, node: Node[L], now: float) -> None:
         """It has failed its trial."""

@@ -19,6 +19,10 @@ from statistics import median
 from muster.model.errors import BadConfiguration
 
 
+COMMON = 0.5
+"""The share of faults among the others from which on nobody is ejected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outliers:
     """What makes an outlier; 0 turns a kind of evidence off.
@@ -28,7 +32,7 @@ class Outliers:
     methods of different cost make latencies incomparable, and least request keeps calls from slow instances anyway.
     The last two are judged every `interval` seconds, of instances with at least `volume` calls.
     `shortest`, `longest`: seconds of the first ejection, which doubles each time in a row, and of the last.
-    `share`: how much of the set may be ejected at a time. `patience`: seconds after which a trial that is still under
+    `share`: how much of the set may be ejected at a time; one of two or more always may. `patience`: seconds after which a trial that is still under
     way counts as passed: it is a stream, or nobody waits for it.
     """
 
@@ -39,7 +43,7 @@ class Outliers:
     volume: int = 20
     shortest: float = 5.0
     longest: float = 300.0
-    share: float = 0.5
+    share: float = 1 / 3
     patience: float = 30.0
 
     def __post_init__(self) -> None:
@@ -113,14 +117,20 @@ def outliers(records: Sequence[Record], policy: Outliers) -> list[tuple[int, str
     return [(index, why) for _, index, why in found]
 
 
+def is_common(calls: float, faults: float, policy: Outliers) -> bool:
+    """Whether most calls to the instances that are left fail too: overload, or something that all depend on. Then the
+    cause lies elsewhere, and to eject is to overload the rest."""
+    return calls >= max(policy.volume, 1) and faults > calls * COMMON
+
+
 def duration(ejections: int, policy: Outliers) -> float:
     """Seconds of the `ejections`-th ejection in a row, counted from 1."""
     return min(policy.longest, policy.shortest * 2.0 ** min(ejections - 1, 64))
 
 
 def another_allowed(ejected: int, of: int, policy: Outliers) -> bool:
-    """Whether one more of a set may be ejected: at least one always stays."""
-    return ejected + 1 <= of * policy.share and ejected + 1 < of
+    """Whether one more of a set may be ejected."""
+    return ejected + 1 <= max(1.0, of * policy.share) and ejected + 1 < of
 
 
 def in_a_series(returned: float, now: float, policy: Outliers) -> bool:
