@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from muster.app.client import Client
     from muster.app.service import Service
     from muster.balance.balancing import Balancing
+    from muster.call.breaker import Concurrency
     from muster.call.hedge import Hedging
     from muster.call.retry import RetryPolicy
     from muster.model.check import Health
@@ -51,6 +52,7 @@ _HOMES = {
     "BadConfiguration": "muster.model.errors",
     "Balancing": "muster.balance.balancing",
     "Client": "muster.app.client",
+    "Concurrency": "muster.call.breaker",
     "Denied": "muster.model.errors",
     "Event": "muster.model.events",
     "Fault": "muster.model.errors",
@@ -80,6 +82,7 @@ __all__ = [
     "BadConfiguration",
     "Balancing",
     "Client",
+    "Concurrency",
     "Denied",
     "Event",
     "Fault",

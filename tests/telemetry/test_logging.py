@@ -10,6 +10,8 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
     CallHedged,
     EntrySetAside,
     Event,
@@ -85,6 +87,9 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             logging.WARNING,
             "a: /p.S/M at no instance: UNAVAILABLE, attempt 3; the call failed",
         ),
+        (BreakerOpened("a", "", 9), logging.WARNING, "a: 9 calls are under way: others wait or fail"),
+        (BreakerOpened("a", "a-1", 9), logging.WARNING, "a: 9 calls are under way at a-1: others wait or fail"),
+        (BreakerClosed("a", "a-1", 0.5), logging.INFO, "a: there is room for calls at a-1 again, after 0.500 s"),
         (CallHedged("a", "/p.S/M", "a-2"), logging.DEBUG, "a: /p.S/M was late and is sent to a-2 too"),
         (
             RetryBudgetExhausted("a", "/p.S/M"),

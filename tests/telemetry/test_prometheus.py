@@ -11,6 +11,7 @@ from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    BreakerOpened,
     CallHedged,
     EntrySetAside,
     Event,
@@ -68,6 +69,7 @@ class Scrape:
             "muster_retry_budget_exhausted_total",
             {"service": "a", "method": "/p.S/M"},
         ),
+        (BreakerOpened("a", "a-1", 9), "muster_breakers_opened_total", {"service": "a"}),
         (CallHedged("a", "/p.S/M", "a-2"), "muster_calls_hedged_total", {"service": "a", "method": "/p.S/M"}),
     ],
 )

@@ -17,7 +17,7 @@ from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
 from muster.call.deadline import DEFAULT_TIMEOUT
-from muster.call.hedge import Hedging
+from muster.call.breaker import Concurrency
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.connector import Link
 from muster.client.pool import Pool, settled
@@ -58,8 +58,8 @@ class Client:
     `timeout`: seconds for a unary call that names none; None: for ever.
     `idempotent`: methods that may be processed twice, so that they are retried also after a failure in which they may
     have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
-    `retry`: how often and when. `hedging`: when idempotent gRPC calls are sent a second time because their answer is
-    late; None: never. `dialing`: credentials, options and interceptors of the connections to instances;
+    `retry`: how often and when. `concurrency`: limits for the gRPC calls to a service that are under way; None: none.
+    `dialing`: credentials, options and interceptors of the connections to instances;
     `http`: TLS and limits of those that `client.http` makes.
     `balancing`: how instances are chosen, and which are left out.
     `cache_dir`: a folder for what was last known, for a start while the registry is away.
@@ -73,7 +73,7 @@ class Client:
         timeout: float | None = DEFAULT_TIMEOUT,
         idempotent: Iterable[str] = (),
         retry: RetryPolicy = RETRIES,
-        hedging: Hedging | None = None,
+        concurrency: Concurrency | None = None,
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
         balancing: Balancing = BALANCING,
@@ -89,7 +89,7 @@ class Client:
             timeout=timeout,
             idempotent=idempotent,
             policy=retry,
-            hedging=hedging,
+            concurrency=concurrency,
             dialing=dialing or Dialing(),
             balancing=balancing,
         )

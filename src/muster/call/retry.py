@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
+from muster.call.hedge import Hedging
 from muster.model.errors import BadConfiguration
 
 
@@ -21,6 +22,7 @@ class RetryPolicy:
     `attempt_timeout`: seconds for an attempt of an idempotent call after which another instance is tried; None: each
     attempt has all the time that is left, so that an instance that hangs costs the whole call. The last attempt always
     has all that is left, and so have calls that answer with a stream.
+    `hedging`: when an idempotent call is sent a second time because its answer is late; None: never.
     `initial`, `factor`, `maximum`: the pause before the second and later retries, in seconds, exponential with full
     jitter. The first retry goes at once, to another instance.
     """
@@ -32,6 +34,7 @@ class RetryPolicy:
     factor: float = 2.0
     maximum: float = 1.0
     attempt_timeout: float | None = None
+    hedging: Hedging | None = None
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""

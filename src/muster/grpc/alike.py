@@ -45,7 +45,7 @@ class Alike(Method):
 
     def choose(self, tried: Collection[Node[Link]] = (), key: str | None = None) -> Node[Link]:
         first, self._first = self._first, None
-        if first is not None and _usable(first):
+        if first is not None and _usable(first) and (self.turnstile is None or self.turnstile.admits(first)):
             return first
         node = super().choose(Unlike(self._model, tried), key)
         if not alike(node.instance, self._model):

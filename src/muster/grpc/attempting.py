@@ -26,7 +26,7 @@ from muster.call.attempt import Attempts, Fail, Wait
 from muster.call.deadline import deadline_of, remaining
 from muster.grpc.ending import TRANSPORT, at_once, clarified, ending_of, is_doubtful
 from muster.grpc.link import Link
-from muster.model.errors import MusterError
+from muster.model.errors import MusterError, Overloaded
 from muster.model.outcome import Outcome
 from muster.rpc.current import within
 
@@ -126,6 +126,8 @@ class Attempting:
         inner = self._start(self._method.bind(link), timeout)
         node.begin()
         link.hold()
+        if self._method.turnstile is not None:
+            self._method.turnstile.began()
         self._node, self._link, self._inner = node, link, inner
         inner.add_done_callback(self._ended)
 
@@ -179,6 +181,8 @@ class Attempting:
         self._node = self._link = None
         node.end(outcome)
         link.release()
+        if self._method.turnstile is not None:
+            self._method.turnstile.ended(node)
         return node
 
     def _failed(self, node: Node[Link], outcome: Outcome) -> None:
@@ -241,6 +245,8 @@ class Attempting:
                 node = await method.wait(self._tried, self._key, wait_for_ready=bool(self._terms.wait_for_ready))
         except TimeoutError:
             self._end_with(grpc.StatusCode.DEADLINE_EXCEEDED, f"no time left: {method.why()}")
+        except Overloaded as error:
+            self._end_with(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error), error)
         except MusterError as error:
             code = grpc.StatusCode.CANCELLED if method.closed else grpc.StatusCode.UNAVAILABLE
             self._end_with(code, str(error), error)

@@ -16,6 +16,7 @@ from muster.call.attempt import Attempts, Decision, Fail, Retrier, attempt_timeo
 from muster.call.hedge import Hedger
 from muster.call.retry import Idempotent
 from muster.client.pool import Pool
+from muster.client.turnstile import Turnstile
 from muster.grpc.link import Link, Spawn
 from muster.model.events import AttemptFailed, CallHedged, Observer, RetryBudgetExhausted
 from muster.model.outcome import Outcome
@@ -34,7 +35,7 @@ class Kind(StrEnum):
 class Calling:
     """How the calls of one channel are made. `timeout` is for unary calls that name none; None for no end.
     `retries` tells whether failed attempts may be repeated at this moment, `hedges` whether calls may be sent twice;
-    `hedger` when, or None for never."""
+    `hedger` when, or None for never. `turnstile`: limits for calls under way, or None for none."""
 
     retrier: Retrier
     spawn: Spawn
@@ -42,6 +43,7 @@ class Calling:
     timeout: float | None
     observe: Observer
     retries: Callable[[], bool]
+    turnstile: Turnstile[Link] | None = None
     hedger: Hedger | None = None
     hedges: Callable[[], bool] = lambda: True
 
@@ -57,10 +59,13 @@ class Method:
         self.idempotent = path in calling.idempotent or declared_idempotent(path)
         # A stream lasts as long as it likes: no attempt of one is cut off.
         one_answer = kind in (Kind.UNARY_UNARY, Kind.STREAM_UNARY)
-        self.limited = one_answer and calling.retrier.policy.attempt_timeout is not None
+        self._cut_off = one_answer and calling.retrier.policy.attempt_timeout is not None
+        self.limited = self._cut_off or calling.turnstile is not None
+        self.turnstile = calling.turnstile
         self.hedged = calling.hedger is not None and self.idempotent and kind is Kind.UNARY_UNARY
         self.keyed = bool(pool.key)
         self._pool = pool
+        self._entrance = calling.turnstile or pool
         self._calling = calling
         self._kind = kind
         self._arguments = arguments
@@ -72,13 +77,13 @@ class Method:
 
     def choose(self, tried: Collection[Node[Link]] = (), key: str | None = None) -> Node[Link]:
         """As Pool.choose, and the node is connected at this very moment."""
-        while not self._is_connected(node := self._pool.choose(tried, key)):
+        while not self._is_connected(node := self._entrance.choose(tried, key)):
             pass
         return node
 
     async def wait(self, tried: Collection[Node[Link]], key: str | None = None, *, wait_for_ready: bool) -> Node[Link]:
         """As Pool.wait, and the node is connected at this very moment."""
-        while not self._is_connected(node := await self._pool.wait(tried, key, wait_for_ready=wait_for_ready)):
+        while not self._is_connected(node := await self._entrance.wait(tried, key, wait_for_ready=wait_for_ready)):
             pass
         return node
 
@@ -110,7 +115,7 @@ class Method:
 
     def limit(self, state: Attempts | None, left: float | None) -> float | None:
         """Seconds for the next attempt of a call that has `left`; `state` is None before the first has ended."""
-        if not self.limited or not self._calling.retries():
+        if not self._cut_off or not self._calling.retries():
             return left
         return attempt_timeout(state or Attempts(self.idempotent), self.retrier.policy, left)
 

@@ -16,12 +16,14 @@ import grpc.aio
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.selector import ANY, Selector
 from muster.call.attempt import Retrier
+from muster.call.breaker import Concurrency
 from muster.call.budget import RetryBudget
 from muster.call.deadline import DEFAULT_TIMEOUT
-from muster.call.hedge import Hedger, Hedging
+from muster.call.hedge import Hedger
 from muster.call.retry import RETRIES, Idempotent, RetryPolicy
 from muster.client.connector import Report
 from muster.client.pool import Pool
+from muster.client.turnstile import Turnstile
 from muster.grpc.channel import Channel
 from muster.grpc.connection import Connection
 from muster.grpc.link import Link, Spawn
@@ -119,9 +121,9 @@ class GrpcTransport:
     """Channels by name. Enter it, then ask for channels; leaving closes them and cancels their calls.
 
     `idempotent`: methods that may be processed twice, as `call.retry.Idempotent` takes them, besides those whose proto
-    says so. `hedging`: when unary ones of them are sent twice. For calls to `name` at this moment, `retries(name)` tells
-    whether failed attempts may be repeated, `hedges(name)` whether calls may be sent twice, and `ejects(name)` whether
-    failures may be held against instances. All channels share one `retrier` and its budget. For one event loop.
+    says so. `concurrency`: limits for each channel. For calls to `name` at this moment, `retries(name)` tells whether
+    failed attempts may be repeated, `hedges(name)` whether calls may be sent twice, and `ejects(name)` whether failures
+    may be held against instances. All channels share one `retrier` and its budget. For one event loop.
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class GrpcTransport:
         timeout: float | None = DEFAULT_TIMEOUT,
         idempotent: Iterable[str] = (),
         policy: RetryPolicy = RETRIES,
-        hedging: Hedging | None = None,
+        concurrency: Concurrency | None = None,
         retries: Callable[[str], bool] = lambda name: True,
         hedges: Callable[[str], bool] = lambda name: True,
         balancing: Balancing = BALANCING,
@@ -146,7 +148,7 @@ class GrpcTransport:
         self._dialing = dialing
         self._timeout = timeout
         self._idempotent = Idempotent(idempotent)
-        self._hedging = hedging
+        self._concurrency = concurrency
         self._retries = retries
         self._hedges = hedges
         self._balancing = balancing
@@ -206,6 +208,7 @@ class GrpcTransport:
             ejects=partial(self._ejects, name),
             observe=self._observe,
         )
+        hedging = self.retrier.policy.hedging
         calling = Calling(
             self.retrier,
             self.spawn,
@@ -213,7 +216,8 @@ class GrpcTransport:
             self._timeout,
             self._observe,
             partial(self._retries, name),
-            None if self._hedging is None else Hedger(self._hedging),
+            None if self._concurrency is None else Turnstile(pool, self._concurrency, self._observe),
+            None if hedging is None else Hedger(hedging),
             partial(self._hedges, name),
         )
         return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, key)))

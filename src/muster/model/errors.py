@@ -2,6 +2,7 @@
 
 MusterError
 ├── NoInstances            nobody to call: whoever runs that service
+├── Overloaded             the client's own limit of calls under way is reached: whoever calls so much
 ├── RegistryUnavailable    the registry did not answer: whoever runs the registry; trying again may help
 ├── NotRegistered          the registry has forgotten this registration: register anew
 ├── Rejected               the request is wrong: the caller; trying again will not help
@@ -29,6 +30,10 @@ class NoInstances(MusterError):
         self.name = name
         self.why = why
         self.known = known
+
+
+class Overloaded(MusterError):
+    """As many calls are under way as this client allows (`call.breaker`). Nothing was sent."""
 
 
 class RegistryUnavailable(MusterError):

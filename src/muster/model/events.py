@@ -131,6 +131,24 @@ class CallHedged:
     instance_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """So many calls are under way (`limit`) that others have to wait or fail. `instance_id`: empty for the service."""
+
+    name: str
+    instance_id: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed:
+    """Half of the calls under way have ended, `after` seconds since the limit was reached."""
+
+    name: str
+    instance_id: str
+    after: float
+
+
 class RegistrationState(StrEnum):
     """Where a registration stands; readiness shows it."""
 
@@ -166,6 +184,8 @@ Event = (
     | AttemptFailed
     | RetryBudgetExhausted
     | CallHedged
+    | BreakerOpened
+    | BreakerClosed
     | RegistrationChanged
 )
 

@@ -11,6 +11,8 @@ from functools import singledispatch
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    BreakerClosed,
+    BreakerOpened,
     CallHedged,
     EntrySetAside,
     Event,
@@ -150,6 +152,18 @@ def _(event: RetryBudgetExhausted) -> Line:
 @line.register
 def _(event: CallHedged) -> Line:
     return logging.DEBUG, f"{event.name}: {event.method} was late and is sent to {event.instance_id} too"
+
+
+@line.register
+def _(event: BreakerOpened) -> Line:
+    where = f" at {event.instance_id}" if event.instance_id else ""
+    return logging.WARNING, f"{event.name}: {event.limit} calls are under way{where}: others wait or fail"
+
+
+@line.register
+def _(event: BreakerClosed) -> Line:
+    where = f" at {event.instance_id}" if event.instance_id else ""
+    return logging.INFO, f"{event.name}: there is room for calls{where} again, after {event.after:.3f} s"
 
 
 @line.register

@@ -12,6 +12,7 @@ from muster.model.errors import BadConfiguration
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
+    BreakerOpened,
     CallHedged,
     EntrySetAside,
     Event,
@@ -55,6 +56,7 @@ COUNTERS = {
         ("service", "method"),
     ),
     "muster_calls_hedged": ("Calls that were sent a second time because their answer was late.", ("service", "method")),
+    "muster_breakers_opened": ("Times that calls reached a limit of those under way.", ("service",)),
 }
 """Name, without the `_total` that Prometheus adds: help, labels."""
 
@@ -120,6 +122,8 @@ class Metrics(Collector):
                 self._count("muster_retry_budget_exhausted", event.name, event.method)
             case CallHedged():
                 self._count("muster_calls_hedged", event.name, event.method)
+            case BreakerOpened():
+                self._count("muster_breakers_opened", event.name)
             case RegistrationChanged():
                 self._registered(event)
             case _:

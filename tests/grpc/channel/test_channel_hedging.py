@@ -14,6 +14,7 @@ from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
 from muster.call.hedge import ENOUGH, Hedging
+from muster.call.retry import RetryPolicy
 from muster.model.events import CallHedged
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +28,7 @@ async def two(world: Any, hedging: Hedging = SOON, **options: Any) -> tuple[Any,
     """g1, which hangs when it is told to, g2, which does not, and a stub."""
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     greeters[1].say.release.set()
-    transport = await world.transport(**{"idempotent": {HELLO}, "hedging": hedging, **options})
+    transport = await world.transport(**{"idempotent": {HELLO}, "policy": RetryPolicy(hedging=hedging), **options})
     world.book.know(*greeters)
     await world.ready(transport, "g1", "g2")
     return *greeters, SayStub(transport.channel("greeter"))
@@ -88,9 +89,9 @@ async def test_only_where_it_is_allowed(world: Any, options: Any) -> None:
 async def test_only_within_the_budget(world: Any) -> None:
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     world.book.know(*greeters)
-    transport = await world.transport(idempotent={HELLO}, hedging=SOON)
+    transport = await world.transport(idempotent={HELLO}, policy=RetryPolicy(hedging=SOON))
     await world.ready(transport, "g1", "g2")
-    while transport._retrier.budget.withdraw(time.monotonic()):
+    while transport.retrier.budget.withdraw(time.monotonic()):
         pass
     call = SayStub(transport.channel("greeter")).Hello(HANG)
     await asyncio.sleep(0.25)
@@ -102,7 +103,7 @@ async def test_only_within_the_budget(world: Any) -> None:
 async def test_there_must_be_another_instance(world: Any) -> None:
     greeter = await world.greeter("g1")
     world.book.know(greeter)
-    stub = await world.stub(idempotent={HELLO}, hedging=SOON)
+    stub = await world.stub(idempotent={HELLO}, policy=RetryPolicy(hedging=SOON))
     asyncio.get_running_loop().call_later(0.3, greeter.say.release.set)
     assert (await stub.Hello(HANG)).served_by == "g1"
     assert greeter.say.calls == 1
@@ -162,7 +163,7 @@ async def test_a_failure_is_retried_as_ever(world: Any) -> None:
 
 async def test_a_hedge_that_fails_leaves_the_first_alone(world: Any) -> None:
     process, greeter = world.process("g1"), await world.greeter("g2")
-    transport = await world.transport(idempotent={HELLO}, hedging=SOON)
+    transport = await world.transport(idempotent={HELLO}, policy=RetryPolicy(hedging=SOON))
     world.book.know(greeter)
     await world.ready(transport, "g2")
     stub = SayStub(transport.channel("greeter"))
