@@ -265,6 +265,19 @@ async def test_an_agents_bad_days_are_told(step: Step, status: int, text: str) -
         assert found[2].get("retry-after") == ("2" if status == 429 else None)
 
 
+async def test_heartbeats_do_not_wait_behind_reads() -> None:
+    def step(received: Received) -> Step:
+        return answer() if received.method == "PUT" else HANG
+
+    async with Scripted(step) as server, before(f"consul://{server.address}") as proxy, asyncio.TaskGroup() as group:
+        reads = [group.create_task(ask(proxy, f"/v1/agent/service/{number}")) for number in range(50)]
+        await server.until(lambda server: len(server.requests) == 32)
+        async with asyncio.timeout(5):
+            assert (await ask(proxy, "/v1/agent/check/update/a", "PUT", {}))[0] == 200
+        for read in reads:
+            read.cancel()
+
+
 async def test_what_nobody_asks_any_more_is_not_followed() -> None:
     def step(received: Received) -> Step:
         return HANG if "index" in received.params else answer(WEB, index=5)

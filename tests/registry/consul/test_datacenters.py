@@ -124,7 +124,7 @@ async def test_the_failure_of_one_in_use_is_raised_before_another_takes_over() -
         assert ids(await first(registry)) == ["web-west"]
 
 
-async def test_it_moves_on_and_comes_back() -> None:
+async def test_it_moves_on_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     clusters = Clusters(hang=False, east="passing", west="passing")
     async with Scripted(clusters) as server, from_url(f"consul://{server.address}", {}) as registry:
         order = InOrder(registry._agents, registry._config, ("east", "west"), look_again=0.1)
@@ -134,6 +134,8 @@ async def test_it_moves_on_and_comes_back() -> None:
                 clusters.set("east", status)
                 while (found := ids(await anext(answers))) != expected:
                     assert found, "nobody is never told while there is somebody"
+    told = [record.getMessage() for record in caplog.records if record.name == "muster.registry.consul"]
+    assert told == [f"web is read from datacenter {name} now" for name in ("west", "east", "west")]
 
 
 async def test_the_names_of_all_of_them() -> None:

@@ -10,9 +10,12 @@ from muster.agent.blocking import Waiters, Woken
 from muster.agent.proxy.question import Question
 from muster.agent.proxy.upstream import Upstream, unavailable
 from muster.model.errors import RegistryUnavailable
-from muster.registry.consul.answers import Answer
+from muster.registry.consul.answers import Answer, retry_after
 from muster.registry.consul.blocking import Position, held_for
 from muster.watch.backoff import Backoff
+
+_BACKOFF = Backoff(maximum=2.0)
+"""Shorter than that of clients: it is one process for all of them, and they wait for it on top of their own pauses."""
 
 
 class Followed:
@@ -34,16 +37,17 @@ class Followed:
         would wait in vain. A failure of the agent is told at once to all who wait. Raises TooManyWaiting.
         """
         until = asyncio.get_running_loop().time() + seconds
-        while True:
+        while not self._waiters.closed:
             if self._failure is not None:
                 return self._failure
-            if self._current is not None and (self._current.index != index or self._waiters.closed):
+            if self._current is not None and self._current.index != index:
                 return self._current
             woken = await self._waiters.wait((self._topic,), until, gone)
             if woken is Woken.GONE:
                 return None
-            if woken is Woken.EXPIRED or self._waiters.closed:
-                return self._current or self._failure or self._silent()
+            if woken is Woken.EXPIRED:
+                break
+        return self._current or self._failure or self._silent()
 
     async def follow(self) -> None:
         """Keep the answer up to date, until cancelled."""
@@ -64,7 +68,7 @@ class Followed:
                     position = position.after(answer.index, early=early)
                 else:
                     failures += 1
-                    await asyncio.sleep(Backoff().pause(failures, self._rng) + _asked_for(answer))
+                    await asyncio.sleep(_BACKOFF.pause(failures, self._rng) + (retry_after(answer) or 0.0))
                     position = Position()
 
     async def _ask(self, index: int) -> Answer:
@@ -82,11 +86,3 @@ class Followed:
 
     def _silent(self) -> Answer:
         return unavailable(self._upstream, RegistryUnavailable(f"Consul at {self._upstream} has not answered yet"))
-
-
-def _asked_for(answer: Answer) -> float:
-    """The pause that a busy agent asks for, in seconds; a second where it says nothing."""
-    if answer.status not in (429, 503):
-        return 0.0
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else 1.0

@@ -90,11 +90,11 @@ class Upstream:
         Only writes to the agent itself are sent again where a kept connection turns out to be closed: they are
         idempotent, which those to the key-value store need not be.
         """
-        write = request.method != "GET" and request.path.startswith(_WRITES_OF_AN_AGENT)
+        if request.method != "GET" and request.path.startswith(_WRITES_OF_AN_AGENT):
+            return await self._client.write(request)  # heartbeats do not wait behind reads
         if dict(request.params).get("index"):
             return await self._client.read(replace(request, seconds=give_up_after(MAX_WAIT, self._reading.timeout)))
-        async with self._short:
-            return await (self._client.write(request) if write else self._client.read(request))
+        return await self._read(request)
 
     async def close(self) -> None:
         await self._client.close()

@@ -70,7 +70,7 @@ def refusal(answer: Answer, rule: str) -> MusterError:
     if answer.status in (400, 413):
         return Rejected(said)
     if answer.status in (429, 503):
-        return RegistryUnavailable(f"{said} (it is busy)", retry_after=_retry_after(answer))
+        return RegistryUnavailable(f"{said} (it is busy)", retry_after=retry_after(answer))
     if answer.status == 500:
         return RegistryUnavailable(said)
     return RegistryUnavailable(f"{said}: is that a Consul agent?")
@@ -104,6 +104,9 @@ def _denied(answer: Answer, said: str, rule: str) -> Denied:
     return Denied(said, rule=missing_rule(answer.text) or rule)
 
 
-def _retry_after(answer: Answer) -> float:
+def retry_after(answer: Answer) -> float | None:
+    """For how many seconds a busy agent wants to be left alone; None where it is not busy."""
+    if answer.status not in (429, 503):
+        return None
     text = answer.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else BUSY_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from random import Random
@@ -14,6 +15,8 @@ from muster.registry.consul.agents import Agents
 from muster.registry.consul.config import Config
 from muster.registry.consul.discovery import ConsulDiscovery
 from muster.registry.protocol import Discovery
+
+log = logging.getLogger("muster.registry.consul")
 
 A = TypeVar("A")
 
@@ -43,6 +46,7 @@ class InOrder:
     def __init__(
         self, agents: Agents, config: Config, datacenters: tuple[str, ...], look_again: float = LOOK_AGAIN
     ) -> None:
+        self._names = datacenters
         self._look_again = look_again
         self._first = ConsulDiscovery(agents, config, datacenters[0])
         # An answer of these, also one without news, is the occasion to look at those before it.
@@ -50,8 +54,12 @@ class InOrder:
         self._rng = Random()
 
     async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
+        used = 0
         while True:
             chosen = await self._choose(name)
+            if chosen[0] != used:
+                used = chosen[0]
+                log.warning("%s is read from datacenter %s now", name, self._names[used])
             async with aclosing(self._follow(chosen, name)) as answers:
                 async for answer in answers:
                     yield answer
