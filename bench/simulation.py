@@ -1,8 +1,8 @@
 """Clients and servers in virtual time: what choosing, hedging and the retry budget are worth.
 
 The clients are the library's own: balancer, pickers, outlier ejection, attempt machine, budget and hedging, with a
-clock that a heap of events moves on. The servers are queues: `WORKERS` at work at a time, the others wait in line. The same
-seed gives the same numbers everywhere, in some seconds of real time.
+clock that a heap of events moves on. The servers are queues: `WORKERS` at work at a time, the others wait in line. The
+same seed gives the same numbers everywhere, in some seconds of real time.
 
     python -m bench simulation            the figures
     python -m bench.simulation docs/plots the charts of docs/performance.md

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from bench import simulation
+from bench.chart import Chart
 
-REPOSITORY = Path(__file__).parent.parent
-sys.path.insert(0, str(REPOSITORY))
-
-from bench import simulation  # noqa: E402
-from bench.chart import Chart  # noqa: E402
-from muster.call.hedge import Hedging  # noqa: E402
+from muster.call.hedge import Hedging
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:

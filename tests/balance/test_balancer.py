@@ -195,7 +195,9 @@ def test_what_fails_everywhere_ejects_nobody() -> None:
 def test_the_last_one_stays(count: int) -> None:
     world = World(FIVE[:count])
     for name in "ab"[:count]:
-        world.end(name, "UNAVAILABLE", 50)
+        world.end(name, "OK", 50)
+    for name in "ab"[:count]:
+        world.end(name, "UNAVAILABLE", 40)
     assert len(world.seen()) == 1
 
 

@@ -92,8 +92,19 @@ def test_instances(muster: Command, greeter: str) -> None:
     assert row.split()[:3] == [instance["id"], instance["address"], "passing"]
 
 
-def test_instances_of_nobody(muster: Command, registry: str) -> None:
-    done = muster("instances", "greeter", "--registry", registry)
+def test_instances_explained(muster: Command, greeter: str) -> None:
+    explained = json.loads(muster("instances", "greeter", "--registry", greeter, "--explain", "--json").out)
+    (instance,) = explained["instances"]
+    assert (explained["chosen"], explained["picker"], explained["panic"]) == (instance["id"], "least_request", False)
+    assert (instance["eligible"], instance["connection"], instance["why_not"]) == (True, "ready", "")
+    header, row = muster("instances", "greeter", "--registry", greeter, "--explain", "--key", "me").out.splitlines()
+    assert header.split()[:3] == ["instance", "address", "called"]
+    assert row.split()[:5] == [instance["id"], instance["address"], "next", "passing", "ready"]
+
+
+@pytest.mark.parametrize("option", [[], ["--explain"]])
+def test_instances_of_nobody(muster: Command, registry: str, option: list[str]) -> None:
+    done = muster("instances", "greeter", "--registry", registry, *option)
     assert done.status == 1
     assert "'muster services' lists who is registered" in done.error
 

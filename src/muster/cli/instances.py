@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from muster.balance.explanation import Explanation
+from muster.cli.explained import EXPLAINED, explained_row, explanation_data
 from muster.cli.options import AsJSON, RegistryURL, ServiceName
-from muster.cli.output import print_json, print_table
+from muster.cli.output import note, print_json, print_table
 from muster.cli.running import run
 from muster.cli.snapshots import COLUMNS, instance_data, row
 from muster.model.errors import NoInstances
 from muster.model.events import ignore
 from muster.model.snapshot import Absent, Answer
 
+Explain = Annotated[bool, typer.Option("--explain", help="Say why each instance would be called, or not.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", metavar="KEY", help="With --explain: whose call it is, for policies that hash."),
+]
 
-def instances(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = False) -> None:
+
+def instances(
+    name: ServiceName,
+    registry: RegistryURL = None,
+    explain: Explain = False,
+    key: Key = None,
+    as_json: AsJSON = False,
+) -> None:
     """List the instances of a service: where they are, and whether they are healthy.
 
-    Example: **muster instances greeter --json**
+    With --explain, connect to them as a client does, and say why each would be called or not.
+
+    Example: **muster instances greeter --explain**
     """
+    if explain:
+        _print_explanation(run(_explain(name, registry, key)), as_json)
+        return
     answer = run(_ask(name, registry))
     if isinstance(answer, Absent):
         raise NoInstances(name, "nobody is registered under that name")
@@ -23,6 +46,24 @@ def instances(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON =
         print_json([instance_data(instance) for instance in answer.instances])
     else:
         print_table(COLUMNS, [row(instance) for instance in answer.instances])
+
+
+def _print_explanation(explanation: Explanation, as_json: bool) -> None:
+    if as_json:
+        print_json(explanation_data(explanation))
+        return
+    print_table(EXPLAINED, [explained_row(candidate, explanation) for candidate in explanation.candidates])
+    if explanation.panic:
+        note("so few instances are well that others would be called too")
+
+
+async def _explain(name: str, registry: str | None, key: str | None) -> Explanation:
+    from muster import Client
+
+    async with Client(registry, observe=ignore) as client:
+        if isinstance(await client.snapshot(name), Absent):
+            raise NoInstances(name, "nobody is registered under that name")
+        return await client.explain(name, key=key)
 
 
 async def _ask(name: str, registry: str | None) -> Answer:
