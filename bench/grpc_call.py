@@ -1,7 +1,7 @@
 """Unary gRPC calls through a channel by name, against bare grpc.aio channels to the same three servers in turn.
 
-By name as it is by default: least request, outlier ejection, retry budget, deadlines. And with all else that can be asked
-for: idempotent, with a time for each attempt, hedged after the 95th percentile, and limits for the calls under way.
+By name as it is by default: least request, outlier ejection, retry budget, deadlines. And with all else that can be
+asked for: idempotent, with a time for each attempt, hedged after the 95th percentile, limits for the calls under way.
 
 `python -m bench.grpc_call ID` is one of the servers.
 """

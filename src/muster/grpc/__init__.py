@@ -11,4 +11,21 @@ Serving:
     health.py               the standard health service
     reflection_server.py    server reflection
     listening.py            whether an address can be listened at, and why not
+
+Calling:
+    transport.py            GrpcTransport: the channels of one client; Dialing: how connections are made
+    channel.py              Channel: what generated stubs take, a name instead of an address
+    method.py               what the calls of one method have in common
+    kinds.py, call.py       the call objects that grpc.aio promises
+    hedged.py               a call that is sent a second time when its answer is late
+    attempting.py           the attempts of one call, one after the other
+    ending.py, pushback.py  how an attempt ended, and what the server says of another
+    requests.py             the requests of a stream, kept while they may have to be sent again
+    connection.py           keeping a connection to an instance, and replacing it when it is old
+    life.py                 one connection, from dialing to its loss, and the proof who answers
+    link.py                 a channel to one instance, and how many are using it
+    sync/                   the same for threads
+
+Calling by name: calls.py, alike.py, and what a method takes: reflect.py, schema.py, schemas.py, mismatch.py,
+wellknown.py
 """
