@@ -156,10 +156,10 @@ class Web:
         headers = {"Muster-Instance": self.answers_to or self.id}
         return web.Response(status=200 if self.healthy else 503, headers=headers)
 
-    async def start(self, port: int = 0, **site: Any) -> None:
+    async def start(self, port: int = 0, *, host: str = "127.0.0.1", **site: Any) -> None:
         self.runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", port, **site).start()
+        await web.TCPSite(self.runner, host, port, **site).start()
         self.port = self.runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from muster.call.budget import RetryBudget
+from muster.http.client.dialing import Dialing
 from muster.model.events import AttemptFailed, InstanceEjected, RetryBudgetExhausted
 from muster.model.instance import Instance
 
@@ -73,9 +74,7 @@ async def test_servers_that_cannot_now(world: Any, status: int, method: str, opt
         assert answer.status == (200 if again else status)
     assert sum(len(server.requests) for server in servers) == 1 + again
     told = world.told(AttemptFailed)
-    assert [(event.method, event.code, event.retrying) for event in told] == [
-        (f"{method} /once/{status}", "UNAVAILABLE", again)
-    ]
+    assert [(event.method, event.code, event.retrying) for event in told] == [(method, "UNAVAILABLE", again)]
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 429, 500, 501])
@@ -234,7 +233,7 @@ async def test_an_instance_counts_as_busy_until_the_body_has_been_read(world: An
     server = await world.web("a")
     transport = await world.transport()
     async with transport.session.get(f"{URL}/stream?hang") as answer:
-        pool = next(iter(transport._services._open.values())).pool
+        pool = transport.pool("greeter")
         assert pool.choose().inflight == 1
         server.release.set()
         await answer.read()
@@ -258,3 +257,37 @@ async def test_connection_close_is_obeyed(world: Any) -> None:
             assert answer.status == 200
     transports = {request.transport for request in server.requests}
     assert len(server.requests) == 3 and transports == {None}
+
+
+async def test_a_connection_that_is_never_taken_is_given_up(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that has vanished answers nothing at all; whoever waits for it is told so, without the URL's secrets."""
+    await world.web("a")
+    world.know_also(Instance("vanished", "greeter", "192.0.2.1", 80))
+
+    async def vanished(*arguments: Any, **options: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    connects = asyncio.get_running_loop().sock_connect
+    monkeypatch.setattr(
+        asyncio.get_running_loop(),
+        "sock_connect",
+        lambda sock, address: vanished() if address[0] == "192.0.2.1" else connects(sock, address),
+    )
+    session = await world.session(dialing=Dialing(connect=0.1))
+    for _ in range(4):
+        async with session.get(f"{URL}/echo?token=secret") as answer:
+            assert (await answer.json())["by"] == "a"
+    await world.until(lambda: world.told(InstanceEjected))
+    assert [event.why for event in world.told(InstanceEjected)] == ["192.0.2.1:80 took no connection in 0.1 s"]
+
+
+async def test_waiting_for_a_free_connection_speaks_against_nobody(world: Any) -> None:
+    server = await world.web("a")
+    session = await world.session(dialing=Dialing(connections=1))
+    async with session.get(f"{URL}/stream?hang"):
+        with pytest.raises(aiohttp.ConnectionTimeoutError):
+            await session.get(f"{URL}/echo", timeout=aiohttp.ClientTimeout(connect=0.1))
+        server.release.set()
+    async with session.get(f"{URL}/echo") as answer:
+        assert answer.status == 200
+    assert not world.told(InstanceEjected)

@@ -19,6 +19,7 @@ from muster.call.retry import RetryPolicy
 from muster.http.client.dialing import Dialing
 from muster.model.check import Health
 from muster.model.errors import BadConfiguration, NoInstances
+from muster.model.events import InstanceEjected
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
 
@@ -132,6 +133,14 @@ async def test_a_websocket_stays_with_its_instance(world: Any) -> None:
     assert sum(len(server.requests) for server in servers) == 2
 
 
+async def test_a_websocket_counts_as_busy(world: Any) -> None:
+    await world.web("a")
+    transport = await world.transport()
+    async with transport.session.ws_connect("http://greeter/ws"):
+        assert transport.pool(NAME).choose().inflight == 1
+    assert transport.pool(NAME).choose().inflight == 0
+
+
 async def test_redirects_are_followed_by_name(world: Any) -> None:
     first, second = await world.web("a"), await world.web("o", name="orders")
     session = await world.session()
@@ -189,6 +198,23 @@ async def test_an_instance_may_be_registered_by_a_hosts_name(world: Any) -> None
     session = await world.session()
     async with session.get("http://greeter/echo") as answer:
         assert (await answer.json())["by"] == "a"
+
+
+async def test_an_instance_may_have_an_address_of_version_6(world: Any) -> None:
+    try:
+        server = await world.web("a", known=False, host="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    world.book.know(NAME, Instance("a", NAME, "::1", server.port))
+    session = await world.session()
+    async with session.get("http://greeter/echo") as answer:
+        assert (await answer.json())["by"] == "a"
+
+
+@pytest.mark.parametrize("field", ["connect", "silence", "keepalive", "connections"])
+def test_limits_that_cannot_be_are_refused(field: str) -> None:
+    with pytest.raises(BadConfiguration, match="above 0"):
+        Dialing(**{field: 0})
 
 
 async def test_a_proxy_is_refused(world: Any) -> None:
@@ -341,6 +367,19 @@ async def test_the_name_in_the_certificate_can_be_another(world: Any, authority:
         assert (await answer.json())["by"] == "a"
     async with session.ws_connect("wss://greeter/ws") as socket:
         assert not socket.closed
+
+
+async def test_an_instance_proves_who_it_is_over_tls_too(world: Any, authority: trustme.CA) -> None:
+    server = await world.web("a", known=False, ssl_context=server_context(authority, NAME))
+    world.book.know(NAME, server.provable)
+    session = await world.session(dialing=Dialing(tls=client_context(authority)))
+    for _ in range(3):
+        async with session.post("https://greeter/echo") as answer:
+            assert (await answer.json())["by"] == "a"
+    world.book.know(NAME, replace(server.provable, id="b"))
+    await world.until(lambda: world.told(InstanceEjected))
+    with pytest.raises(NoInstances, match="a stranger"):
+        await session.post("https://greeter/echo")
 
 
 async def test_a_certificate_for_somebody_else_is_refused(world: Any, authority: trustme.CA) -> None:

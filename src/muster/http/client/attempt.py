@@ -14,7 +14,7 @@ from aiohttp import hdrs
 
 from muster.balance.nodes import Node
 from muster.http.client.alarm import Alarm, Alarms
-from muster.http.client.ending import CUT_OFF, NEVER_SENT, of_error, of_status
+from muster.http.client.ending import CUT_OFF, of_error, of_status
 from muster.http.client.link import Link
 from muster.http.client.routing import chosen
 from muster.model.outcome import Outcome
@@ -87,8 +87,6 @@ class Attempt(Alarm):
     def _failed(self, error: BaseException, seconds: float) -> None:
         self.outcome = of_error(error, seconds)
         self._end(self.outcome)
-        if isinstance(error, NEVER_SENT) and not isinstance(error, aiohttp.ClientSSLError):
-            self._link.broken(str(error))
         if isinstance(error, Exception):
             self.answer = error
 

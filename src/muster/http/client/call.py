@@ -83,7 +83,7 @@ class Call:
         calling, now = self._calling, time.monotonic()
         left = remaining(self._deadline, now)
         if left == 0:
-            raise aiohttp.ServerTimeoutError(f"{service.name}: no time was left to send {request.method} {request.url}")
+            raise aiohttp.ServerTimeoutError(f"{service.name}: no time was left to send the request")
         if calling.limited and calling.retries(service.name):
             left = attempt_timeout(state, calling.retrier.policy, left)
         if self._onward and left is not None:

@@ -65,7 +65,7 @@ class Connection:
                 self._report(Readiness.CONNECTING if self._steady() else Readiness.DOWN, why, None)
 
         self._ready_since = None
-        return Link(connector_to(self._instance, self._dialing), spawn, breaks), broken
+        return Link(connector_to(self._instance, self._dialing, breaks), spawn), broken
 
     async def _hold(self, link: Link, broken: asyncio.Event) -> None:
         """The life of one link. Returns when it is broken, and the pool has been told."""
@@ -74,8 +74,8 @@ class Connection:
         except aiohttp.ClientSSLError as error:
             # It is there. Requests may bring a context of their own, and those that do not are told what is wrong.
             log.info("%s at %s: %s", self._instance.id, self._instance.address, error)
-        except (aiohttp.ClientError, OSError) as error:
-            link.broken(str(error) or f"{self._instance.address} took no connection in {self._dialing.connect:g} s")
+        except (aiohttp.ClientError, OSError):
+            await broken.wait()  # the connector has told why
             return
         if not broken.is_set():
             self._ready_since = time.monotonic()

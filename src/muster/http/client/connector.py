@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -32,16 +33,22 @@ FIRST_ANSWER = 5.0
 """Seconds that an instance has to prove who it is."""
 
 
-def connector_to(instance: Instance, dialing: Dialing) -> InstanceConnector:
+Broken = Callable[[str], None]
+"""`broken(why)`: no connection can be made, so that nobody else has to try. May be called more than once."""
+
+
+def connector_to(instance: Instance, dialing: Dialing, broken: Broken) -> InstanceConnector:
     """The connector for an instance, which verifies connections where the instance can prove who it is."""
     path = health_path(instance)
-    return InstanceConnector(instance, dialing) if path is None else VerifyingConnector(instance, dialing, path)
+    if path is None:
+        return InstanceConnector(instance, dialing, broken)
+    return VerifyingConnector(instance, dialing, broken, path)
 
 
 class InstanceConnector(aiohttp.TCPConnector):
     """aiohttp's connection pool for one instance: whatever host a URL names, it connects to this instance."""
 
-    def __init__(self, instance: Instance, dialing: Dialing) -> None:
+    def __init__(self, instance: Instance, dialing: Dialing, broken: Broken) -> None:
         super().__init__(
             resolver=_Pinned(instance),
             use_dns_cache=False,
@@ -49,6 +56,8 @@ class InstanceConnector(aiohttp.TCPConnector):
             limit=dialing.connections,
             keepalive_timeout=dialing.keepalive,
         )
+        self._instance = instance
+        self._broken = broken
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -61,13 +70,27 @@ class InstanceConnector(aiohttp.TCPConnector):
                 return connection
             connection.close()
 
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        """As aiohttp's, whose texts name the URL, which may hold secrets, when time is up."""
+        try:
+            return await super()._create_connection(req, traces, timeout)
+        except aiohttp.ClientSSLError:
+            raise  # it is there: another request may bring another context
+        except aiohttp.ClientConnectorError as error:
+            self._broken(str(error))
+            raise
+        except TimeoutError:
+            self._broken(f"{self._instance.address} took no connection in {timeout.sock_connect:g} s")
+            raise
+
 
 class VerifyingConnector(InstanceConnector):
     """As InstanceConnector, and every connection has shown that `path` of this instance is at its other end."""
 
-    def __init__(self, instance: Instance, dialing: Dialing, path: str) -> None:
-        super().__init__(instance, dialing)
-        self._instance = instance
+    def __init__(self, instance: Instance, dialing: Dialing, broken: Broken, path: str) -> None:
+        super().__init__(instance, dialing, broken)
         self._path = path
         self._verified: WeakSet[ResponseHandler] = WeakSet()
 
@@ -81,7 +104,11 @@ class VerifyingConnector(InstanceConnector):
             # A server that closes every connection after one answer has just proved itself on the one before.
             if closing or connection.protocol in self._verified:
                 return connection
-            closing = not await self._verify(connection, req)
+            try:
+                closing = not await self._verify(connection, req)
+            except Stranger as error:
+                self._broken(str(error))
+                raise
 
     async def _verify(self, connection: Connection, req: aiohttp.ClientRequest) -> bool:
         """Ask who answers, and return the connection to the pool; False if it cannot be used again."""

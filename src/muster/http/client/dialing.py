@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ssl import SSLContext
 
+from muster.model.errors import BadConfiguration
+
 
 @dataclass(frozen=True, slots=True)
 class Dialing:
@@ -27,3 +29,8 @@ class Dialing:
     silence: float = 60.0
     keepalive: float = 4.0
     connections: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        if min(self.connect, self.silence, self.keepalive, self.connections) <= 0:
+            raise BadConfiguration(f"{self}: times and numbers are above 0")

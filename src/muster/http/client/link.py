@@ -12,16 +12,12 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Link:
-    """What requests to one instance go through, until it is broken: then another takes its place.
+    """What requests to one instance go through, until no connection can be made: then another takes its place."""
 
-    `broken(why)` is for who could not connect, so that nobody else tries. It may be called more than once.
-    """
+    __slots__ = ("_spawn", "_users", "closed", "connector", "retired")
 
-    __slots__ = ("_spawn", "_users", "broken", "closed", "connector", "retired")
-
-    def __init__(self, connector: InstanceConnector, spawn: Spawn, broken: Callable[[str], None]) -> None:
+    def __init__(self, connector: InstanceConnector, spawn: Spawn) -> None:
         self.connector = connector
-        self.broken = broken
         self.retired = False
         self.closed = False
         self._users = 0

@@ -88,7 +88,7 @@ class Retrying:
     def _tell(self, attempt: Attempt, decision: Decision) -> None:
         """Tell the observer of an attempt that failed, unless it ended with an answer of the application (4xx)."""
         name, observe = self._service.name, self._calling.observe
-        method = f"{self._request.method} {self._request.url.raw_path}"
+        method = self._request.method  # not its path, which may hold secrets and has no end of values
         if isinstance(decision, Fail) and decision.exhausted:
             observe(RetryBudgetExhausted(name, method))
         if isinstance(attempt.answer, aiohttp.ClientResponse) and attempt.answer.status < 500:

@@ -74,10 +74,20 @@ class Services:
         """
         service = self._open.get((url.scheme, url.raw_authority))
         if service is None:
-            service = self._find("https" if url.scheme in SECURE else "http", service_of(url), now)
+            service = self.named(service_of(url), "https" if url.scheme in SECURE else "http", now)
             self._open[url.scheme, url.raw_authority] = service
         service.used = now
         return service
+
+    def named(self, name: str, scheme: str, now: float) -> Service:
+        """The service `name`, by a scheme that is http or https."""
+        found = self._open.get((scheme, name))
+        if found is None:
+            self._let_go(lambda service: now - service.used > OUT_OF_USE)
+            found = self._open[scheme, name] = self._new(scheme, name)
+            found.pool.open()
+        found.used = now
+        return found
 
     async def close(self) -> None:
         """Let go of every service, and cut the connections that are in use."""
@@ -85,14 +95,6 @@ class Services:
         async with asyncio.TaskGroup() as group:
             for service in services:
                 group.create_task(service.links.close())
-
-    def _find(self, scheme: str, name: str, now: float) -> Service:
-        found = self._open.get((scheme, name))
-        if found is None:
-            self._let_go(lambda service: now - service.used > OUT_OF_USE)
-            found = self._open[scheme, name] = self._new(scheme, name)
-            found.pool.open()
-        return found
 
     def _new(self, scheme: str, name: str) -> Service:
         opening = self._opening

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from yarl import URL
-
 from muster.call.attempt import Retrier
 from muster.client.pool import Pool
 from muster.http.client.alarm import Alarms
@@ -33,7 +31,7 @@ class HTTPTransport:
 
     def pool(self, name: str) -> Pool[Link]:
         """The pool behind `http://name/`, which is followed from now on."""
-        return self._services.of(URL.build(scheme="http", host=name), time.monotonic()).pool
+        return self._services.named(name, "http", time.monotonic()).pool
 
     async def close(self) -> None:
         """Refuse further requests, and cut those under way."""
