@@ -1,4 +1,7 @@
-"""What choosing an instance costs, by policy and size; what a change costs; and that the event loop is never held."""
+"""What choosing an instance costs, by policy and size; what a change costs; and that the event loop is never held.
+
+All in CPU time of the thread: what other processes take of a core does not count.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import sys
 import time
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from timeit import timeit
 
+from bench.chart import Chart
 from bench.figure import Figure, of_repeats
 from muster.balance.balancing import Balancing
 from muster.balance.nodes import Readiness
@@ -38,6 +43,16 @@ def measure(quick: bool = False) -> list[Figure]:
     return [*figures, _collection(repeats), _built("ring_hash", repeats), _built("maglev", repeats), _memory(repeats)]
 
 
+def chart(figures: list[Figure]) -> str:
+    """What a pick costs against the size of the set, as SVG."""
+    cost = {figure.what: figure.value for figure in figures}
+    lines = {
+        picker: [(float(size), cost[f"pick, {picker}, {size:,} instances"]) for size in SIZES]
+        for picker in (*CONSTANT, *HASHING)
+    }
+    return Chart("Cost of a pick", "instances", "µs", lines, log_x=True, log_y=True).svg()
+
+
 def instances(count: int) -> list[Instance]:
     return [
         Instance(f"db-{number:08x}", "db", "10.0.0.1", 1 + number % 65535, zone=f"z{number % 3}", verifiable=True)
@@ -59,17 +74,20 @@ class _Applied:
         """Milliseconds until the next pick knows of it."""
         self.instances = changed
         snapshot = Known("db", tuple(changed))
-        start = time.perf_counter()
+        start = time.thread_time()
         self.latest.set(snapshot)
         self.pool.choose()
-        return (time.perf_counter() - start) * 1e3
+        return (time.thread_time() - start) * 1e3
 
 
 def _pick(picker: str, size: int, repeats: int) -> Figure:
     pool = _Applied(size, picker).pool
     key = "user-4711" if picker in HASHING else None
     number = 50 if picker == "rendezvous" and size > 100 else 5_000
-    times = [timeit(lambda: pool.choose((), key), number=number) / number * 1e6 for _ in range(repeats)]
+    times = [
+        timeit(lambda: pool.choose((), key), timer=time.thread_time, number=number) / number * 1e6
+        for _ in range(repeats)
+    ]
     at_most = BOUNDS.get(size) if picker in CONSTANT else None
     return of_repeats(f"pick, {picker}, {size:,} instances", times, "µs", at_most=at_most)
 
@@ -128,8 +146,7 @@ class _Wires:
 async def _longest_pause(picker: str) -> float:
     """Milliseconds that the loop was held at most while 10,000 instances came, connected, and one of them left.
 
-    Of CPU time: what other processes take of a core does not count; nor does the garbage collector, whose pauses grow
-    with all that a program keeps, and which has a figure of its own.
+    The garbage collector does not count: its pauses grow with all that a program keeps, and it has a figure of its own.
     """
     latest: Latest[Snapshot] = Latest(Known("db", ()))
     wires = _Wires()
@@ -184,7 +201,7 @@ def _held(picker: str, repeats: int) -> Figure:
 def _collection(repeats: int) -> Figure:
     kept = _Applied(10_000)
     gc.collect()
-    times = [timeit(gc.collect, number=1) * 1e3 for _ in range(repeats)]
+    times = [timeit(gc.collect, timer=time.thread_time, number=1) * 1e3 for _ in range(repeats)]
     note = "Python's own, with a pool of 10,000; gc.freeze() once all is loaded makes it shorter"
     kept.pool.close()
     return of_repeats("a full garbage collection", times, "ms", note=note)
@@ -192,9 +209,9 @@ def _collection(repeats: int) -> Figure:
 
 def _built(picker: str, repeats: int) -> Figure:
     def build(size: int) -> float:
-        start = time.perf_counter()
+        start = time.thread_time()
         _Applied(size, picker)
-        return (time.perf_counter() - start) * 1e3
+        return (time.thread_time() - start) * 1e3
 
     large = median(build(10_000) for _ in range(min(repeats, 3)))
     note = f"in slices of 2 ms; {large:.3g} ms for 10,000"
@@ -218,3 +235,7 @@ def _memory(repeats: int) -> Figure:
 
     note = "the Instance and the pool's node; without a connection"
     return of_repeats("memory of a watched instance", [size() for _ in range(min(repeats, 3))], "B", note=note)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1], "pick.svg").write_text(chart([_pick(p, n, 5) for p in (*CONSTANT, *HASHING) for n in SIZES]))
