@@ -15,12 +15,8 @@ import pytest
 
 from muster.agent import Agent, Timing
 from muster.agent.api.app import API
-from muster.agent.blocking import Waiters
-from muster.agent.catalog.catalog import Catalog
-from muster.agent.encoded import EncodedAnswers
-from muster.agent.identity import identify, node_row
-from muster.agent.local import LocalServices
-from muster.agent.state import State
+from muster.agent.identity import identify
+from muster.agent.state import State, living_state
 from muster.http.server import serving
 from muster.model.errors import BadConfiguration
 
@@ -35,13 +31,11 @@ QUICK = Timing(shortest_interval=0.01, shortest_deregister_after=0.1, reap_every
 async def api(most_waiting: int = 1000) -> AsyncIterator[tuple[State, str]]:
     """The API on a port, and the state behind it, which an Agent keeps to itself."""
     identity = identify("127.0.0.1", 1, "n", "dc1")
-    catalog, waiters = Catalog(1), Waiters(most_waiting)
-    catalog.register(node_row(identity))
-    local = LocalServices("n", catalog, waiters.wake, QUICK)
-    state = State(identity, catalog, local, waiters, EncodedAnswers())
-    async with local.running, serving(API(state, 1 << 20), "127.0.0.1:0", grace=SOON) as bound:
-        yield state, bound.address
-        waiters.close()
+    async with living_state("n", 1, QUICK, most_waiting) as begin:
+        state = begin(identity)
+        async with serving(API(state, 1 << 20), "127.0.0.1:0", grace=SOON) as bound:
+            yield state, bound.address
+            state.waiters.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:

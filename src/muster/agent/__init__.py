@@ -5,6 +5,8 @@ identity.py   who this agent is, and the node that it puts into the catalog
 catalog/      what is registered: tables, indexes, views
 local.py      what is registered with this agent, and how it reaches the catalog
 checks/       how health is found out
+kv/           keys with values, and the sessions that lock them
+filter/       the filter language
 blocking.py   blocking queries: when an answer waits, and what wakes it
 encoded.py    encoded answers, kept while they hold
 background.py tasks beside the body of an `async with`

@@ -12,12 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
-from muster.agent.blocking import Waiters
-from muster.agent.catalog.catalog import Catalog
-from muster.agent.encoded import EncodedAnswers
 from muster.agent.identity import Identity, identify
-from muster.agent.local import LocalServices, Timing
-from muster.agent.state import State
+from muster.agent.local import Timing
+from muster.agent.state import State, living_state
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.connection import Limits
 from muster.http.server import Bound, serving
@@ -86,18 +83,15 @@ class Agent:
 
     async def _start(self, stack: AsyncExitStack) -> Bound:
         node = self._node or socket.gethostname()
-        catalog, waiters = Catalog(_first_index()), Waiters(_MOST_WAITING)
-        local = LocalServices(node, catalog, waiters.wake, self._timing)
-        tasks = await stack.enter_async_context(background_tasks())
-        stack.callback(tasks.create_task(_reap(local, self._timing.reap_every), name="reap").cancel)
-        await stack.enter_async_context(local.running)
+        begin = await stack.enter_async_context(living_state(node, _first_index(), self._timing, _MOST_WAITING))
         api: asyncio.Future[API] = asyncio.get_running_loop().create_future()
         bound = await stack.enter_async_context(serving(_once_ready(api), self._http, limits=_LIMITS, grace=_GRACE))
-        stack.callback(waiters.close)
         identity = identify(bound.host, bound.port, node, self._datacenter)
         _warn_if_open(identity, bound.host)
-        state = State(identity, catalog, local, waiters, EncodedAnswers())
-        state.put_back()
+        state = begin(identity)
+        tasks = await stack.enter_async_context(background_tasks())
+        stack.callback(tasks.create_task(_reap(state, self._timing.reap_every), name="reap").cancel)
+        stack.callback(state.waiters.close)
         api.set_result(API(state, _LARGEST_BODY))
         return bound
 
@@ -129,10 +123,12 @@ def _warn_if_open(identity: Identity, host: str) -> None:
         )
 
 
-async def _reap(local: LocalServices, every: float) -> None:
-    """Remove instances that have been critical for longer than they allow."""
+async def _reap(state: State, every: float) -> None:
+    """Remove instances that have been critical for longer than they allow, and forget lock delays that are over."""
     while True:
         await asyncio.sleep(every)
-        for service_id in local.overdue(asyncio.get_running_loop().time()):
+        now = asyncio.get_running_loop().time()
+        state.pairs.forget_delays(now)
+        for service_id in state.local.overdue(now):
             _log.warning("instance %s has been critical for too long: removed", service_id)
-            local.deregister_service(service_id)
+            state.local.deregister_service(service_id)

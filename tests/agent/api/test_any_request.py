@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.agent.api.app import API, ROUTES
-from muster.agent.blocking import Waiters
-from muster.agent.catalog.catalog import Catalog
-from muster.agent.encoded import EncodedAnswers
-from muster.agent.identity import identify, node_check, node_row, server_row
-from muster.agent.local import LocalServices, Timing
-from muster.agent.state import State
+from muster.agent.identity import identify
+from muster.agent.local import Timing
+from muster.agent.state import living_state
 
 EXPECTED = {200, 301, 400, 404, 405, 413, 500, 501}
 """500 is what Consul answers to much that is the client's fault; the test for its text tells ours from a crash."""
@@ -77,12 +74,10 @@ def test_any_sequence_of_requests_is_answered(requests: list[tuple[str, str, str
 
 async def ask_all(requests: list[tuple[str, str, str, bytes]]) -> None:
     identity = identify("127.0.0.1", 1, "n", "dc1")
-    catalog, waiters = Catalog(1000), Waiters(10)
-    local = LocalServices("n", catalog, waiters.wake, Timing())
-    catalog.register(node_row(identity), server_row(identity), [node_check(identity)])
-    async with local.running:
-        api = API(State(identity, catalog, local, waiters, EncodedAnswers()), 1 << 20)
-        waiters.close()
+    async with living_state("n", 1000, Timing(), 10) as begin:
+        state = begin(identity)
+        api = API(state, 1 << 20)
+        state.waiters.close()
         for method, path, query, body in requests:
             status, answer = await ask(api, method, path, query, body)
             assert status in EXPECTED

@@ -25,6 +25,11 @@ class Both:
     def __init__(self, real: str, agent: str, ask: Any) -> None:
         self.real, self.agent, self.send = real, agent, ask
 
+    @staticmethod
+    def comparable(reply: Any) -> tuple[int, dict[str, str], Any]:
+        """What of an answer the two must have in common."""
+        return comparable(reply)
+
     async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """Asserts that both answer alike; returns what the agent answered, comparably."""
         real = comparable(await self.send(self.real, method, path, body, headers))

@@ -11,7 +11,20 @@ from typing import Final
 
 import msgspec
 
-from muster.agent.api import agent, catalog, checks, connect, health, maintenance, nodes, registering, services, status
+from muster.agent.api import (
+    agent,
+    catalog,
+    checks,
+    connect,
+    health,
+    kv,
+    maintenance,
+    nodes,
+    registering,
+    services,
+    sessions,
+    status,
+)
 from muster.agent.api.answer import JSON, TEXT, Answer, Query, Refused, text_answer
 from muster.agent.api.request import MalformedQuery, Request, parse_query
 from muster.agent.api.routing import Endpoint, Router, redirect, wrong_method
@@ -35,6 +48,8 @@ ROUTES: Final = Router(
         *nodes.ROUTES,
         *connect.ROUTES,
         *health.ROUTES,
+        *kv.ROUTES,
+        *sessions.ROUTES,
         *status.ROUTES,
     )
 )

@@ -38,7 +38,7 @@ class Reading:
 def reading(state: State, request: Request) -> Reading:
     """What the request says of consistency and waiting. Raises Refused for what contradicts itself, cannot be parsed,
     or this agent does not do."""
-    require_datacenter(state, request.params, *_NOT_ASKED)
+    require_datacenter(state, request.params, *NOT_ASKED)
     return _reading_once(request.query) if len(request.query) <= KEPT_QUERY else _reading(request.params)
 
 
@@ -61,7 +61,7 @@ def wanted_by_filter(params: Params, schema: Schema, *headers: tuple[bytes, byte
 
 def catalog_filter(params: Params, schema: Schema) -> Matches | None:
     """The same, with the headers of the endpoints that have an index."""
-    return wanted_by_filter(params, schema, *_NOT_ASKED) if "filter" in params else None
+    return wanted_by_filter(params, schema, *NOT_ASKED) if "filter" in params else None
 
 
 def is_wanted(matches: Matches | None, view: Any) -> bool:
@@ -132,6 +132,22 @@ def query(how: Reading, watched: Watched, body: Callable[[], bytes]) -> Query:
     return Query(ask, how.patience)
 
 
+def plain_reading(request: Request) -> Patience:
+    """What a request says of waiting to the endpoints that do not tell their consistency. Raises Refused."""
+    return _reading(request.params).patience
+
+
+def plain_query(patience: Patience, ask: Callable[[], Found[Answer]]) -> Query:
+    """A blocking query of such an endpoint."""
+
+    def with_headers() -> Found[Answer]:
+        found = ask()
+        index = (b"x-consul-index", b"%d" % found.index)
+        return Found(found.index, found.topics, lambda: found.answer().adding(index, *_KNOWN))
+
+    return Query(with_headers, patience)
+
+
 def flag(params: Params, name: str) -> bool:
     """A parameter that is parsed rather than counted by presence. Raises Refused."""
     if name not in params:
@@ -190,7 +206,7 @@ def _meta_headers(*, known_leader: bool) -> Headers:
 
 
 _KNOWN = _meta_headers(known_leader=True)
-_NOT_ASKED = ((b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
+NOT_ASKED = ((b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
 """What Consul sends where it fails before it has asked its leader."""
 _HIT = ((b"x-cache", b"HIT"), (b"age", b"0"))
 

@@ -28,7 +28,7 @@ def register(state: State, request: Request) -> Answer:
     checks = [catalog_check_row(check, asked.node) for check in _checks(asked)]
     node = None if asked.skip_node_update and state.catalog.has_node(asked.node) else _node_row(state, asked)
     try:
-        state.waiters.wake(state.catalog.register(node, service, checks))
+        state.wake(state.catalog.register(node, service, checks))
     except UnknownService:
         raise Refused(500, f'failed inserting check: Missing service registration on node "{asked.node}"') from None
     except NameTaken as error:
@@ -48,7 +48,7 @@ def deregister(state: State, request: Request) -> Answer:
         topics = state.catalog.deregister_check(asked.node, asked.check_id)
     else:
         topics = state.catalog.deregister_node(asked.node)
-    state.waiters.wake(topics)
+    state.wake(topics)
     if topics and asked.node.lower() == state.identity.node.lower():
         state.put_back()
     return json_answer(True)

@@ -31,6 +31,10 @@ class Params:
         values = self._values.get(name)
         return values[0] if values else ""
 
+    def sorted(self) -> list[tuple[str, str]]:
+        """Every name with every value, by name."""
+        return [(name, value) for name in sorted(self._values) for value in self._values[name]]
+
     def all(self, name: str) -> tuple[str, ...]:
         """Every value, in order."""
         return self._values.get(name, ())

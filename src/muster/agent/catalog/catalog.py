@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow, Stamp
+from muster.agent.catalog.sequence import Sequence
 from muster.model.check import Health
 
 Topic = tuple[str, str]
@@ -106,7 +107,7 @@ class Catalog:
     """
 
     def __init__(self, first_index: int) -> None:
-        self.index = max(first_index, 1)
+        self.sequence = Sequence(first_index)
         self._nodes: dict[str, _Node] = {}
         self._node_names: dict[str, str] = {}
         self._services: dict[str, _Service] = {}
@@ -115,6 +116,11 @@ class Catalog:
         self._extinction = 0
         self._connect_index = self.index
         self._lost_nodes = 1
+
+    @property
+    def index(self) -> int:
+        """The index of the last change, of whichever table."""
+        return self.sequence.last
 
     # Writes
 
@@ -278,7 +284,7 @@ class Catalog:
 
     def _commit(self, write: _Write) -> frozenset[Topic]:
         if write.topics:
-            self.index = write.index
+            self.sequence.last = write.index
         for topic in write.topics & self._last.keys():
             self._last[topic] = write.index
         return frozenset(write.topics)

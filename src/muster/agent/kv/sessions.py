@@ -1,0 +1,129 @@
+"""The table of sessions, by Consul's rules (https://developer.hashicorp.com/consul/docs/dynamic-app-config/sessions).
+
+A session ends when it is destroyed, when nobody renews it in time, or when its node or one of its checks goes away or
+becomes critical. The keys that it held are then let go or removed, and cannot be locked for the time of its lock delay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.rows import NO_STAMP, Stamp
+from muster.agent.catalog.sequence import Sequence
+from muster.agent.kv.pairs import Pairs
+from muster.model.check import Health
+
+SESSIONS: Topic = ("sessions", "")
+
+
+def session_at(session_id: str) -> Topic:
+    return ("session", session_id)
+
+
+class Behavior(StrEnum):
+    """What becomes of the keys that an ended session held."""
+
+    RELEASE = "release"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`lock_delay` is in nanoseconds; `ttl` as it was given, empty for none, and `ttl_seconds` what it comes to."""
+
+    id: str
+    node: str
+    name: str = ""
+    lock_delay: int = 15_000_000_000
+    behavior: Behavior = Behavior.RELEASE
+    ttl: str = ""
+    ttl_seconds: float = 0.0
+    node_checks: tuple[str, ...] = ()
+    service_checks: tuple[tuple[str, str], ...] = ()
+    stamp: Stamp = field(default=NO_STAMP, compare=False)
+
+    @property
+    def check_ids(self) -> tuple[str, ...]:
+        """The checks that end it."""
+        return (*self.node_checks, *(check_id for check_id, _ in self.service_checks))
+
+
+class BadSession(Exception):
+    """Its node or one of its checks is not there, or is critical; the text is Consul's."""
+
+
+class Sessions:
+    """Sessions by id and by node. Synchronous; one write at a time."""
+
+    def __init__(self, sequence: Sequence, catalog: Catalog, pairs: Pairs) -> None:
+        self._sequence = sequence
+        self._catalog = catalog
+        self._pairs = pairs
+        self._sessions: dict[str, Session] = {}
+        self._on_node: dict[str, set[str]] = {}
+        self._last = 1
+
+    @property
+    def index(self) -> int:
+        """The index of the table."""
+        return self._last
+
+    def get(self, session_id: str) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def all(self) -> list[Session]:
+        """Every session, by id."""
+        return [self._sessions[key] for key in sorted(self._sessions)]
+
+    def on(self, node: str) -> list[Session]:
+        """The sessions of a node, by id."""
+        return [self._sessions[key] for key in sorted(self._on_node.get(node.lower(), ()))]
+
+    def create(self, session: Session) -> frozenset[Topic]:
+        """Add a session. Returns the topics concerned. Raises BadSession; nothing is written then."""
+        if not self._catalog.has_node(session.node):
+            raise BadSession("Missing node registration")
+        for check_id in session.check_ids:
+            self._require(session.node, check_id)
+        self._sequence.last = self._last = self._sequence.last + 1
+        self._sessions[session.id] = replace(session, stamp=Stamp(self._last, self._last))
+        self._on_node.setdefault(session.node.lower(), set()).add(session.id)
+        return frozenset((SESSIONS, session_at(session.id)))
+
+    def destroy(self, session_id: str, now: float) -> frozenset[Topic]:
+        """End a session, and with it its locks. Returns the topics concerned: none for an unknown one."""
+        session = self._sessions.pop(session_id, None)
+        if session is None:
+            return frozenset()
+        on_node = self._on_node[session.node.lower()]
+        on_node.discard(session_id)
+        if not on_node:
+            del self._on_node[session.node.lower()]
+        write = self._pairs.begin()
+        until = now + session.lock_delay / 1e9
+        self._pairs.release_all(write, session_id, delete=session.behavior is Behavior.DELETE, until=until)
+        topics = self._pairs.commit(write)
+        self._sequence.last = self._last = write.index
+        return topics | {SESSIONS, session_at(session_id)}
+
+    def ended_by(self, topics: frozenset[Topic]) -> list[str]:
+        """The ids of the sessions whose node or checks did not survive a change that concerned `topics`."""
+        if not self._on_node:
+            return []
+        nodes = {name for kind, name in topics if kind in ("node", "node checks")} & self._on_node.keys()
+        return [session.id for node in nodes for session in self.on(node) if not self._stands(session)]
+
+    def _stands(self, session: Session) -> bool:
+        if not self._catalog.has_node(session.node):
+            return False
+        checks = [self._catalog.check(session.node, check_id) for check_id in session.check_ids]
+        return all(check is not None and check.status != Health.CRITICAL for check in checks)
+
+    def _require(self, node: str, check_id: str) -> None:
+        check = self._catalog.check(node, check_id)
+        if check is None:
+            raise BadSession(f"Missing check '{check_id}' registration")
+        if check.status == Health.CRITICAL:
+            raise BadSession(f"Check '{check_id}' is in {check.status} state")

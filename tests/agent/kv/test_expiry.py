@@ -1,0 +1,86 @@
+"""Sessions as time goes by, on a real loop with times made short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.rows import CheckRow, NodeRow
+from muster.agent.kv.expiry import LivingSessions
+from muster.agent.kv.pairs import Pair, Pairs
+from muster.agent.kv.sessions import SESSIONS, BadSession, Session, Sessions
+from muster.model.check import Health
+
+pytestmark = pytest.mark.anyio
+
+CHECK = CheckRow(node="n", id="c", name="c", status=Health.PASSING)
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.catalog = Catalog(10)
+        self.pairs = Pairs(self.catalog.sequence)
+        self.changed = asyncio.Event()
+        self.sessions = LivingSessions(Sessions(self.catalog.sequence, self.catalog, self.pairs), self.wake)
+        self.catalog.register(NodeRow("n", "127.0.0.1"), None, [CHECK])
+
+    def wake(self, topics: Iterable[Topic]) -> None:
+        if SESSIONS in topics:
+            self.changed.set()
+
+    def lock(self, session: str) -> None:
+        write = self.pairs.begin()
+        assert self.pairs.lock(write, Pair("k", session=session), now=0.0)
+        self.pairs.commit(write)
+
+
+async def test_one_that_nobody_renews_ends_and_lets_its_keys_go() -> None:
+    stage = Stage()
+    async with stage.sessions:
+        stage.sessions.create(Session("s", "n", ttl_seconds=0.01))
+        stage.changed.clear()
+        stage.lock("s")
+        await stage.changed.wait()
+        assert stage.sessions.table.all() == []
+        pair = stage.pairs.get("k")
+        assert pair is not None and pair.session == ""
+
+
+async def test_one_that_is_renewed_lives_on() -> None:
+    stage = Stage()
+    async with stage.sessions:
+        session = Session("s", "n", ttl_seconds=0.1)
+        stage.sessions.create(session)
+        stage.changed.clear()
+        started = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < started + 0.4:
+            stage.sessions.renew(session)
+            await asyncio.sleep(0.01)
+        assert not stage.changed.is_set()
+
+
+@pytest.mark.parametrize("end", ["critical", "removed", "node"])
+async def test_one_ends_with_its_checks_and_its_node(end: str) -> None:
+    stage = Stage()
+    async with stage.sessions:
+        stage.sessions.create(Session("s", "n", node_checks=("c",)))
+        stage.sessions.create(Session("free", "n"))
+        if end == "critical":
+            topics = stage.catalog.register(None, None, [CheckRow("n", "c", "c", Health.CRITICAL)])
+        elif end == "removed":
+            topics = stage.catalog.deregister_check("n", "c")
+        else:
+            topics = stage.catalog.deregister_node("n")
+        stage.sessions.heed(topics)
+        left = [session.id for session in stage.sessions.table.all()]
+        assert left == ([] if end == "node" else ["free"])
+
+
+async def test_one_needs_its_node_and_its_checks() -> None:
+    table = Stage().sessions.table
+    for session in (Session("s", "elsewhere"), Session("s", "n", node_checks=("none",))):
+        with pytest.raises(BadSession, match="Missing"):
+            table.create(session)
