@@ -14,6 +14,7 @@ from muster.model.errors import (
     MusterError,
     NoInstances,
     NotRegistered,
+    Overloaded,
     RegistryUnavailable,
     Rejected,
 )
@@ -30,6 +31,7 @@ from muster.model.errors import (
         (NoInstances("x", "nobody"), 404, "NOT_FOUND", "no service 'x' is registered"),
         (NoInstances("x", "2 critical", known=True), 503, "UNAVAILABLE", "no instance of 'x' to call: 2 critical"),
         (RegistryUnavailable("away"), 503, "UNAVAILABLE", "away"),
+        (Overloaded("too many"), 503, "UNAVAILABLE", "too many"),
         (Rejected("two fit"), 400, "INVALID_ARGUMENT", "two fit"),
         (Denied("no", rule='service_prefix "" { policy = "read" }'), 500, "INTERNAL", "its log says why"),
         (BadConfiguration("MUSTER_OVERRIDE_X: 'y' has no port"), 500, "INTERNAL", "its log says why"),

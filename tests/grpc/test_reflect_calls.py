@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 import muster
 from muster.balance.balancing import Balancing
+from muster.client.pool import settled
 from muster.grpc import calls, schemas
 from muster.model.errors import Fault, NoInstances, RegistryUnavailable, Rejected
 from muster.model.instance import Instance, split_host_port
@@ -316,6 +317,20 @@ async def test_the_deadline_is_for_everything(shop: Shop, client: muster.Client,
     with pytest.raises(Fault) as caught:
         await client.call("shop", "Till.Sell", {"item": "never"}, timeout=0.2)
     assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+async def test_a_late_answer_is_asked_for_elsewhere_too(shop: Shop, v2: DescriptorPool) -> None:
+    await shop.open("shop-1", v2, "2")
+    await shop.open("shop-2", v2, "2")
+    hedged = muster.RetryPolicy(hedging=muster.Hedging(delay=0.1))
+    async with muster.Client(shop.registry, retry=hedged) as client:
+        await settled(client._open.transport.pool("shop"))
+        with pytest.raises(Fault, match="DEADLINE_EXCEEDED"):
+            await client.call("shop", "Till.Refund", {"item": "never"}, timeout=0.5)
+        assert sorted(shop.served) == ["shop-1", "shop-2"]
+        with pytest.raises(Fault, match="DEADLINE_EXCEEDED"):
+            await client.call("shop", "Till.Sell", {"item": "never"}, timeout=0.5)
+        assert len(shop.served) == 3, "not idempotent"
 
 
 async def test_cancelling_cancels_the_call(shop: Shop, client: muster.Client, v1: DescriptorPool) -> None:

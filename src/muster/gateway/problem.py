@@ -15,6 +15,7 @@ from muster.model.errors import (
     Fault,
     MusterError,
     NoInstances,
+    Overloaded,
     RegistryUnavailable,
     Rejected,
 )
@@ -74,7 +75,7 @@ def problem_of(error: MusterError) -> Problem:
             return _waiting(Problem(status_of(error.code).http, error.code, error.detail or reason_of(error.code)))
         case NoInstances(known=False):
             return Problem(404, "NOT_FOUND", f"no service {error.name!r} is registered")
-        case NoInstances():
+        case NoInstances() | Overloaded():
             return _waiting(Problem(503, "UNAVAILABLE", str(error)))
         case RegistryUnavailable():
             return _waiting(Problem(503, "UNAVAILABLE", str(error)), error.retry_after)

@@ -39,6 +39,7 @@ class Alike(Method):
     ) -> None:
         super().__init__(pool, calling, Kind.UNARY_UNARY, path, (*codec, False))
         self.idempotent = self.idempotent or idempotent
+        self.hedged = self.idempotent and calling.hedger is not None
         self._name = pool.name
         self._model = node.instance
         self._first: Node[Link] | None = node

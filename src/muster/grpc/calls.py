@@ -24,7 +24,7 @@ from muster.call.deadline import deadline_of, remaining
 from muster.client.lease import Lease
 from muster.grpc.alike import Alike, NoneAlike, alike
 from muster.grpc.attempting import Terms
-from muster.grpc.kinds import UnaryUnaryCall
+from muster.grpc.hedged import unary_call
 from muster.grpc.link import Link
 from muster.grpc.method import Calling
 from muster.grpc.reflect import Metadata
@@ -94,6 +94,7 @@ class Calls:
         where it is None. `metadata` goes with the call, and with the question for its schema. Raises
 
         - NoInstances, RegistryUnavailable: there is nobody to call;
+        - Overloaded: more calls are under way than the client allows;
         - Fault UNIMPLEMENTED: no such method (its text lists what there is), a streaming one, or no server reflection;
         - Fault INVALID_ARGUMENT: the payload does not fit (its text names the field);
         - Rejected: a short name that means several methods;
@@ -171,7 +172,7 @@ class Calls:
         pool, calling = self._transport.pool(name), self._calling(name)
         method = Alike(pool, calling, endpoint.path, codec, prepared.node, idempotent=idempotent)
         terms = Terms(remaining(deadline, time.monotonic()), metadata or None, None, None, None)
-        call = UnaryUnaryCall(method, terms, prepared.message).begin()
+        call = unary_call(method, terms, prepared.message)
         try:
             answer = await call
         except grpc.aio.AioRpcError as error:

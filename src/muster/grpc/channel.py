@@ -11,8 +11,8 @@ import grpc.aio
 
 from muster.client.pool import Pool
 from muster.grpc.attempting import Terms
-from muster.grpc.hedged import HedgedCall
-from muster.grpc.kinds import StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
+from muster.grpc.hedged import unary_call
+from muster.grpc.kinds import StreamStreamCall, StreamUnaryCall, UnaryStreamCall
 from muster.grpc.link import Link
 from muster.grpc.method import Calling, Kind, Method
 
@@ -38,9 +38,7 @@ class _UnaryUnary(_MultiCallable, grpc.aio.UnaryUnaryMultiCallable):  # type: ig
         if timeout is None:
             timeout = self._method.default_timeout
         terms = Terms(timeout, metadata, credentials, wait_for_ready, compression)
-        if self._method.hedged:
-            return HedgedCall(self._method, terms, request).begin()
-        return UnaryUnaryCall(self._method, terms, request).begin()
+        return unary_call(self._method, terms, request)
 
 
 class _UnaryStream(_MultiCallable, grpc.aio.UnaryStreamMultiCallable):  # type: ignore[misc]

@@ -62,6 +62,12 @@ def _code(call: UnaryUnaryCall) -> str:
         return "UNKNOWN"  # an interceptor raised something of its own; whoever awaits the call gets that
 
 
+def unary_call(method: Method, terms: Terms, request: Any) -> Any:
+    """A unary call that has begun: hedged if its method is."""
+    kind = HedgedCall if method.hedged else UnaryUnaryCall
+    return kind(method, terms, request).begin()
+
+
 class HedgedCall(grpc.aio.UnaryUnaryCall):  # type: ignore[misc]
     """One request, one response, from whoever answers first."""
 
