@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from muster.app.sync import Client
+from muster.client.sync_pool import SyncLease as Lease
+from muster.client.sync_pool import SyncPool as Pool
 
-__all__ = ["Client"]
+__all__ = ["Client", "Lease", "Pool"]

@@ -13,6 +13,7 @@ a loop of its own when it first needs one.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import os
 import threading
@@ -50,6 +51,7 @@ class Background:
         self._forking = False
         self._occupied = 0
         self.inside = _Inside(self._lock, self._loop)
+        self.opened: set[Opened[Any]] = set()
         self.abandoned = False
         self._thread.start()
 
@@ -211,6 +213,7 @@ class Opened(Generic[T]):
         self._ended.result()
 
     async def _keep(self, manager: AbstractAsyncContextManager[T]) -> None:
+        self.background.opened.add(self)  # asyncio itself keeps no task alive
         try:
             async with manager as value:
                 self._entered.set_result(value)
@@ -221,13 +224,13 @@ class Opened(Generic[T]):
                     log.exception("%r has ended by itself", manager)
                 raise
             self._entered.set_exception(error)
+        finally:
+            self.background.opened.discard(self)
 
 
 _starting = threading.RLock()
 _running: Background | None = None
 _undisturbed = True
-_abandoned: list[Background] = []
-"""Kept, so that nothing of them is ever closed."""
 
 
 def background() -> Background:
@@ -267,7 +270,8 @@ def _after_fork_in_child() -> None:
     global _running
     if _running is not None:
         _running.abandon()
-        _abandoned.append(_running)
+        # A reference that nobody gives up, so that also the end of the interpreter closes nothing of it.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_running))
         _running = None
     _starting.release()
 
