@@ -16,8 +16,8 @@ import grpc.aio
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
-from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.breaker import Concurrency
+from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.connector import Link
 from muster.client.pool import Pool, settled
@@ -58,7 +58,7 @@ class Client:
     `timeout`: seconds for a unary call that names none; None: for ever.
     `idempotent`: methods that may be processed twice, so that they are retried also after a failure in which they may
     have been processed: "/pkg.Say/Hello", "/pkg.Say/*" or "*"; besides those whose proto says so.
-    `retry`: how often and when. `concurrency`: limits for the gRPC calls to a service that are under way; None: none.
+    `retry`: how often and when. `concurrency`: limits for the calls to a service that are under way; None: none.
     `dialing`: credentials, options and interceptors of the connections to instances;
     `http`: TLS and limits of those that `client.http` makes.
     `balancing`: how instances are chosen, and which are left out.
@@ -94,6 +94,7 @@ class Client:
             balancing=balancing,
         )
         self._balancing = balancing
+        self._concurrency = concurrency
         self._timeout = timeout
         self._dialing = http or HTTPDialing()
         self._http: HTTPTransport | None = None
@@ -257,7 +258,7 @@ class Client:
 
         ejects = partial(_ejects, parts.overrides)
         spawn = parts.transport.spawn
-        opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects)
+        opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects, self._concurrency)
         retries = partial(_retries, parts.overrides)
         return HTTPTransport(opening, parts.transport.retrier, timeout=self._timeout, retries=retries)
 

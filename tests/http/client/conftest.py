@@ -20,6 +20,7 @@ from aiohttp import web
 
 from muster.balance.balancing import BALANCING, Balancing
 from muster.call.attempt import Retrier
+from muster.call.breaker import Concurrency
 from muster.call.budget import RetryBudget
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.http.client.dialing import Dialing
@@ -260,10 +261,11 @@ class World:
         retries: Callable[[str], bool] = lambda name: True,
         balancing: Balancing = BALANCING,
         policy: RetryPolicy = RETRIES,
+        concurrency: Concurrency | None = None,
     ) -> HTTPTransport:
         hub = await self.stack.enter_async_context(Hub(self.book, self.events.append))
         retrier = Retrier(policy, budget or RetryBudget(), Random(0))
-        opening = Opening(hub, self.spawn, dialing or Dialing(), self.events.append, balancing)
+        opening = Opening(hub, self.spawn, dialing or Dialing(), self.events.append, balancing, concurrency=concurrency)
         made = HTTPTransport(opening, retrier, timeout=timeout, retries=retries)
         self.stack.push_async_callback(made.close)
         return made

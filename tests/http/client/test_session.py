@@ -15,17 +15,23 @@ import trustme
 from yarl import URL
 
 from muster.balance.balancing import Balancing
+from muster.call.breaker import Concurrency
 from muster.call.retry import RetryPolicy
 from muster.http.client.dialing import Dialing
 from muster.model.check import Health
-from muster.model.errors import BadConfiguration, NoInstances
-from muster.model.events import InstanceEjected
+from muster.model.errors import BadConfiguration, NoInstances, Overloaded
+from muster.model.events import BreakerOpened, InstanceEjected
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
 
 pytestmark = pytest.mark.anyio
 
 NAME = "greeter"
+
+
+async def answered(session: Any) -> None:
+    async with session.get("http://greeter/status/200") as answer:
+        assert answer.status == 200
 
 
 async def test_every_method_arrives_with_its_parts(world: Any) -> None:
@@ -271,6 +277,21 @@ async def test_requests_that_belong_together_go_to_one_instance(world: Any) -> N
             async with session.get("http://greeter/status/200", headers={"X-User": user}) as answer:
                 given.add(await answer.text())
         assert len(given) == 1
+
+
+async def test_no_more_requests_under_way_than_are_allowed(world: Any) -> None:
+    server = await world.web("a")
+    session = await world.session(concurrency=Concurrency(service=2, pending=1))
+    async with session.get("http://greeter/stream?hang"), session.get("http://greeter/stream?hang"):
+        waiting = world.spawn(answered(session))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="too many calls to 'greeter'") as refused:
+            await session.get("http://greeter/status/200")
+        assert isinstance(refused.value, aiohttp.ClientConnectorError)
+        assert not waiting.done()
+        server.release.set()
+    await waiting
+    assert world.told(BreakerOpened)
 
 
 # Time limits.

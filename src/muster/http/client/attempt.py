@@ -17,6 +17,7 @@ from muster.http.client.alarm import Alarm, Alarms
 from muster.http.client.ending import CUT_OFF, of_error, of_status
 from muster.http.client.link import Link
 from muster.http.client.routing import chosen
+from muster.http.client.services import Service
 from muster.model.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -34,15 +35,18 @@ Answer = aiohttp.ClientResponse | Exception
 
 
 class Attempt(Alarm):
-    """One attempt at `node`, as a `with` whose body sends the request and sets `answer`; past `when` it is cut short.
+    """One attempt at `node` of `service`: a `with` whose body sends the request and sets `answer`. Past `when` it is
+    cut short.
 
     An Exception of the body becomes the `answer`; afterwards `outcome` says how it ended. The node counts as busy until
     the body of the answer has ended too, in which no more than `silence` seconds may pass without a byte.
     """
 
-    __slots__ = ("_began", "_link", "_silence", "answer", "node", "outcome")
+    __slots__ = ("_began", "_link", "_silence", "_turnstile", "answer", "node", "outcome")
 
-    def __init__(self, node: Node[Link], alarms: Alarms, when: float | None, silence: float | None) -> None:
+    def __init__(
+        self, service: Service, node: Node[Link], alarms: Alarms, when: float | None, silence: float | None
+    ) -> None:
         super().__init__(alarms, when)
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"
@@ -50,11 +54,14 @@ class Attempt(Alarm):
         self.answer: Answer
         self.outcome: Outcome
         self._link = link
+        self._turnstile = service.turnstile
         self._silence = silence
 
     def __enter__(self) -> Self:
         self.node.begin()
         self._link.hold()
+        if self._turnstile is not None:
+            self._turnstile.began()
         chosen.set(self._link)
         self._began = time.monotonic()
         self.arm()
@@ -101,6 +108,8 @@ class Attempt(Alarm):
     def _end(self, outcome: Outcome) -> None:
         self.node.end(outcome)
         self._link.release()
+        if self._turnstile is not None:
+            self._turnstile.ended(self.node)
 
 
 def _limit(connection: Connection, silence: float) -> None:

@@ -39,8 +39,9 @@ class Call:
     async def __call__(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """Send `request` to an instance of the service that its URL names, and to others where that is allowed.
 
-        Raises NobodyToCall, NothingKnown and InvalidURL; ServerTimeoutError past the deadline; else what `send` raised
-        for the last attempt. An answer that is not worth another attempt is the caller's, whatever its status.
+        Raises NobodyToCall, NothingKnown, TooMany and InvalidURL; ServerTimeoutError past the deadline; else what
+        `send` raised for the last attempt. An answer that is not worth another attempt is the caller's, whatever its
+        status.
         """
         calling = self._calling
         service = calling.services.of(request.url, time.monotonic())
@@ -48,14 +49,14 @@ class Call:
         idempotent = self._idempotent or declares_itself(request)
         retrying: Retrying | None = None
         try:
-            node = service.pool.choose(key=key)
+            node = service.entrance.choose(key=key)
         except MusterError:
             node = await self._wait(request, service, key)
         when = (
             self._until(request, service, Attempts(idempotent)) if self._onward or calling.limited else self._deadline
         )
         while True:
-            with Attempt(node, calling.alarms, when, self._silence) as attempt:
+            with Attempt(service, node, calling.alarms, when, self._silence) as attempt:
                 attempt.answer = answer = await send(request)
                 if idempotent and answer.connection is not None:
                     await whole(answer)
@@ -72,7 +73,7 @@ class Call:
         """The node for the first attempt, once an answer of the registry or the verdict of a connection is there."""
         try:
             async with asyncio.timeout(remaining(self._deadline, time.monotonic())):
-                return await service.pool.wait(key=key)
+                return await service.entrance.wait(key=key)
         except TimeoutError:
             raise aiohttp.ServerTimeoutError(f"while waiting: {service.pool.why()}") from None
         except MusterError as error:

@@ -7,7 +7,7 @@ import errno
 import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
 
-from muster.model.errors import MusterError, NoInstances, RegistryUnavailable
+from muster.model.errors import MusterError, NoInstances, Overloaded, RegistryUnavailable
 
 
 class NobodyToCall(NoInstances, aiohttp.ClientConnectorError):
@@ -34,6 +34,16 @@ class NothingKnown(RegistryUnavailable, aiohttp.ClientConnectorError):
         return str(self.os_error.strerror)
 
 
+class TooMany(Overloaded, aiohttp.ClientConnectorError):
+    """Overloaded, for `except aiohttp.ClientConnectorError` too."""
+
+    def __init__(self, key: ConnectionKey, error: Overloaded) -> None:
+        aiohttp.ClientConnectorError.__init__(self, key, OSError(errno.EAGAIN, str(error)))
+
+    def __str__(self) -> str:
+        return str(self.os_error.strerror)
+
+
 class Stranger(aiohttp.ClientConnectorError):
     """Connected, but not to the instance that was meant: no request was sent."""
 
@@ -51,5 +61,7 @@ def in_terms_of_aiohttp(error: MusterError, key: ConnectionKey) -> Exception:
             return NobodyToCall(key, error)
         case RegistryUnavailable():
             return NothingKnown(key, error)
+        case Overloaded():
+            return TooMany(key, error)
         case _:
             return error

@@ -73,7 +73,7 @@ class Retrying:
         try:
             async with asyncio.timeout(remaining(self.state.deadline, time.monotonic())):
                 await asyncio.sleep(pause)
-                return await self._service.pool.wait(self._tried, self._key)
+                return await self._service.entrance.wait(self._tried, self._key)
         except (TimeoutError, MusterError) as error:
             if isinstance(answer, Exception):
                 answer.add_note(f"and then: {error or self._service.pool.why()}")

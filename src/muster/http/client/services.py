@@ -12,7 +12,9 @@ from yarl import URL
 
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.selector import ANY, Selector
+from muster.call.breaker import Concurrency
 from muster.client.pool import Pool
+from muster.client.turnstile import Turnstile
 from muster.http.client.dialing import Dialing
 from muster.http.client.link import Link
 from muster.http.client.links import Links, Spawn
@@ -31,7 +33,8 @@ SECURE = frozenset({"https", "wss"})
 @dataclass(frozen=True)
 class Opening:
     """How pools are opened. `spawn` owns the tasks that keep connections; `ejects(name)` tells whether failures may be
-    held against the instances of `name` at this moment; `datacenters` and `selector` narrow down who is called."""
+    held against the instances of `name` at this moment; `concurrency`: limits for requests under way, or None for none;
+    `datacenters` and `selector` narrow down who is called."""
 
     hub: Hub
     spawn: Spawn
@@ -39,19 +42,25 @@ class Opening:
     observe: Observer
     balancing: Balancing = BALANCING
     ejects: Callable[[str], bool] = lambda name: True
+    concurrency: Concurrency | None = None
     datacenters: tuple[str, ...] = ()
     selector: Selector = ANY
 
 
 @dataclass(eq=False)
 class Service:
-    """One service by one scheme. `used`: when it was last called, in seconds of the monotonic clock."""
+    """One service by one scheme. `entrance` is where requests choose: the pool, or a turnstile before it. `used`: when
+    it was last called, in seconds of the monotonic clock."""
 
     name: str
     pool: Pool[Link]
+    turnstile: Turnstile[Link] | None
     subscription: Subscription
     links: Links
-    used: float
+    used: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.entrance = self.turnstile or self.pool
 
 
 class Services:
@@ -109,7 +118,9 @@ class Services:
             ejects=partial(opening.ejects, name),
             observe=opening.observe,
         )
-        return Service(name, pool, subscription, links, 0.0)
+        limits = opening.concurrency
+        turnstile = None if limits is None else Turnstile(pool, limits, opening.observe)
+        return Service(name, pool, turnstile, subscription, links)
 
     def _let_go(self, unwanted: Callable[[Service], bool]) -> set[Service]:
         """Requests under way may finish."""
