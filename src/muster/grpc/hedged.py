@@ -142,6 +142,8 @@ class HedgedCall(grpc.aio.UnaryUnaryCall):  # type: ignore[misc]
     def cancel(self) -> bool:
         if self.done():
             return False
+        if self._timer is not None:
+            self._timer.cancel()
         if self._second is not None:
             self._second.cancel()
         self._first.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
 from typing import Any
 
@@ -36,6 +37,19 @@ async def test_foreign_servers_are_not_pinged_more_often_than_they_bear() -> Non
 async def test_an_age_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(BadConfiguration, match="above 0"):
         Dialing(age=0)
+
+
+async def test_a_newcomer_is_connected_before_it_gets_calls(world: Any) -> None:
+    greeter = await world.greeter("g1")
+    world.book.know(greeter)
+    stub = await world.stub()
+    await _hello(stub)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        newcomer = Instance("g2", "greeter", "127.0.0.1", silent.getsockname()[1], "grpc", verifiable=True)
+        world.book.know(greeter, newcomer)
+        began = time.monotonic()
+        assert {await _hello(stub) for _ in range(20)} == {"g1"}
+        assert time.monotonic() - began < 2
 
 
 async def test_an_old_connection_is_replaced_and_no_call_fails(world: Any) -> None:
