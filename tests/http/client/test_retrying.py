@@ -291,3 +291,15 @@ async def test_waiting_for_a_free_connection_speaks_against_nobody(world: Any) -
     async with session.get(f"{URL}/echo") as answer:
         assert answer.status == 200
     assert not world.told(InstanceEjected)
+
+
+@pytest.mark.parametrize(("host", "port"), [("no..host", 80), ("x" * 70, 80), ("10.0.0.1", 70000), ("", 0)])
+async def test_an_entry_that_cannot_be_connected_to_harms_nobody(world: Any, host: str, port: int) -> None:
+    await world.web("a")
+    world.know_also(Instance("malformed", "greeter", host, port))
+    session = await world.session()
+    for _ in range(4):
+        async with session.get(f"{URL}/echo") as answer:
+            assert (await answer.json())["by"] == "a"
+    await world.until(lambda: world.told(InstanceEjected))
+    assert world.told(InstanceEjected)[0].instance_id == "malformed"

@@ -74,9 +74,9 @@ class Connection:
         except aiohttp.ClientSSLError as error:
             # It is there. Requests may bring a context of their own, and those that do not are told what is wrong.
             log.info("%s at %s: %s", self._instance.id, self._instance.address, error)
-        except (aiohttp.ClientError, OSError):
-            await broken.wait()  # the connector has told why
-            return
+        except Exception as error:
+            # Not only what connecting raises: a malformed entry in the registry must not end the client.
+            link.connector.broken(str(error) or repr(error))
         if not broken.is_set():
             self._ready_since = time.monotonic()
             self._report(Readiness.READY, "", link)

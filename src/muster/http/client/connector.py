@@ -46,7 +46,10 @@ def connector_to(instance: Instance, dialing: Dialing, broken: Broken) -> Instan
 
 
 class InstanceConnector(aiohttp.TCPConnector):
-    """aiohttp's connection pool for one instance: whatever host a URL names, it connects to this instance."""
+    """aiohttp's connection pool for one instance: whatever host a URL names, it connects to this instance.
+
+    Calls `broken` whenever it finds that it cannot.
+    """
 
     def __init__(self, instance: Instance, dialing: Dialing, broken: Broken) -> None:
         super().__init__(
@@ -57,7 +60,7 @@ class InstanceConnector(aiohttp.TCPConnector):
             keepalive_timeout=dialing.keepalive,
         )
         self._instance = instance
-        self._broken = broken
+        self.broken = broken
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -79,10 +82,10 @@ class InstanceConnector(aiohttp.TCPConnector):
         except aiohttp.ClientSSLError:
             raise  # it is there: another request may bring another context
         except aiohttp.ClientConnectorError as error:
-            self._broken(str(error))
+            self.broken(str(error))
             raise
         except TimeoutError:
-            self._broken(f"{self._instance.address} took no connection in {timeout.sock_connect:g} s")
+            self.broken(f"{self._instance.address} took no connection in {timeout.sock_connect:g} s")
             raise
 
 
@@ -107,7 +110,7 @@ class VerifyingConnector(InstanceConnector):
             try:
                 closing = not await self._verify(connection, req)
             except Stranger as error:
-                self._broken(str(error))
+                self.broken(str(error))
                 raise
 
     async def _verify(self, connection: Connection, req: aiohttp.ClientRequest) -> bool:
@@ -178,7 +181,7 @@ class _Pinned(AbstractResolver):
         try:
             version = ip_address(self._host).version
         except ValueError:
-            return await aiohttp.ThreadedResolver().resolve(self._host, self._port, family)
+            return await _looked_up(self._host, self._port, family)
         return [
             ResolveResult(
                 hostname=host,
@@ -192,3 +195,10 @@ class _Pinned(AbstractResolver):
 
     async def close(self) -> None:
         return None
+
+
+async def _looked_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    try:
+        return await aiohttp.ThreadedResolver().resolve(host, port, family)
+    except UnicodeError as error:  # of the codec for host names, which is no OSError
+        raise OSError(f"{host!r} cannot be the name of a host: {error}") from None
