@@ -143,3 +143,36 @@ async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
     with pytest.raises(muster.NoInstances, match="nobody"):
         async with muster.Client("memory://client-errors") as client:
             await client.call("nobody", "Say.Hello")
+
+
+async def test_a_call_that_a_full_server_refuses_unread_goes_to_another() -> None:
+    """Whatever the method: the server says that nobody has read the request."""
+    roomy = service("memory://full")
+    occupied, release = asyncio.Event(), asyncio.Event()
+
+    class Slow(Say):
+        async def Hello(self, request, context):
+            if request.name == "slow":
+                occupied.set()
+                await release.wait()
+            return await super().Hello(request, context)
+
+    limits, timing = muster.Limits(calls=1), muster.Timing(drain=0)
+    slow = muster.Service("greeter", registry="memory://full", limits=limits, timing=timing)
+    slow.add(greeter_pb2_grpc.add_SayServicer_to_server, Slow())
+    async with slow.running(), muster.Client("memory://full") as client, asyncio.timeout(10):
+        say = greeter_pb2_grpc.SayStub(client.channel("greeter"))
+        first = say.Hello(greeter_pb2.HelloRequest(name="slow"))
+        await occupied.wait()
+        with pytest.raises(grpc.aio.AioRpcError, match="no more than 1 call") as refused:
+            await say.Hello(greeter_pb2.HelloRequest(name="x"))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        async with roomy.running():
+            connected = False
+            while not connected:
+                call = say.Hello(greeter_pb2.HelloRequest(name="x"))
+                connected = await call.code() is grpc.StatusCode.OK
+            for _ in range(8):
+                assert (await say.Hello(greeter_pb2.HelloRequest(name="x"))).message == "Hello, x!"
+        release.set()
+        assert (await first).message == "Hello, slow!"

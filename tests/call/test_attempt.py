@@ -15,6 +15,7 @@ from muster.model.outcome import Outcome
 NOW = 100.0
 LOST = Outcome("UNAVAILABLE")
 REFUSED = Outcome("UNAVAILABLE", unprocessed=True)
+UNREAD = Outcome("RESOURCE_EXHAUSTED", unread=True)
 
 
 class Longest(Random):
@@ -52,6 +53,9 @@ CASES: list[tuple[str, dict[str, Any], Outcome, bool, Decision]] = [
     ),
     ("full, for ever", {"idempotent": True, "sent": 1}, Outcome("RESOURCE_EXHAUSTED", pushback=-1.0), True, Fail()),
     ("full, not idempotent", {"sent": 1}, Outcome("RESOURCE_EXHAUSTED", pushback=2.0), True, Fail()),
+    ("refused unread, whatever the method", {"sent": 1}, UNREAD, True, Send()),
+    ("refused unread: nobody else", {"idempotent": True, "sent": 1}, UNREAD, False, Fail()),
+    ("refused unread: attempts used up", {"sent": 3}, UNREAD, True, Fail()),
     ("no time left", {"idempotent": True, "sent": 1, "deadline": NOW}, LOST, True, Fail()),
     ("no time for the pause", {"idempotent": True, "sent": 2, "deadline": NOW + 0.1}, LOST, True, Fail()),
     ("time for the pause", {"idempotent": True, "sent": 2, "deadline": NOW + 0.11}, LOST, True, Wait(0.1)),

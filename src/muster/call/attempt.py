@@ -4,6 +4,8 @@ sent ── ok, or an answer that no retry improves ─────────�
  │
  ├── certainly not processed ──> Send elsewhere at once, whatever the method; Wait where there is no elsewhere
  │
+ ├── refused unread ───────────> Send elsewhere, whatever the method, within attempts, deadline and budget
+ │
  └── may have been processed ──> idempotent, within attempts, deadline and budget: Send elsewhere, later Wait
 """
 
@@ -71,6 +73,8 @@ def decide(
         return Fail()
     if outcome.unprocessed:
         allowed = state.resent <= policy.resends
+    elif outcome.unread:
+        allowed = elsewhere and state.sent < policy.attempts
     else:
         allowed = state.idempotent and _worth_another(outcome, policy) and state.sent < policy.attempts
     if not allowed or (outcome.pushback is not None and outcome.pushback < 0):

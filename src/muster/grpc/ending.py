@@ -11,6 +11,7 @@ import grpc.aio
 
 from muster.grpc.link import Link
 from muster.grpc.pushback import pushback
+from muster.grpc.refusal import REFUSED
 from muster.model.outcome import Outcome
 
 T = TypeVar("T")
@@ -66,12 +67,13 @@ def ending_of(call: Any, link: Link, seconds: float) -> tuple[Outcome, str]:
         if code is grpc.StatusCode.OK:
             return Outcome("OK", seconds=seconds), ""
         details = at_once(call.details()) or ""
-        pause = pushback(at_once(call.trailing_metadata()))
+        trailing = at_once(call.trailing_metadata())
     except Exception:
         # An interceptor raised something of its own; whoever awaits the call gets that.
         return Outcome("UNKNOWN", seconds=seconds), ""
     unprocessed = details == REFUSED_STREAM or (claims_loss(details) and not link.connected)
-    return Outcome(code.name, unprocessed, seconds, pause), details
+    unread = trailing is not None and trailing.get(REFUSED) is not None
+    return Outcome(code.name, unprocessed, seconds, pushback(trailing), unread), details
 
 
 def is_doubtful(outcome: Outcome, details: str) -> bool:

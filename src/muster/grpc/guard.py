@@ -21,6 +21,7 @@ import grpc
 import grpc.aio
 
 from muster.grpc.plain_context import Aborted, PlainContext, PlainStreamContext
+from muster.grpc.refusal import Trailing
 from muster.grpc.slots import Slots, Verdict
 from muster.model.errors import Fault
 from muster.rpc.current import Served, serving
@@ -151,9 +152,11 @@ def _serve(method: str, context: Any) -> None:
     serving.set(Served(method, context.peer(), None if left is None else time.monotonic() + left))
 
 
-def _set(context: Any, code: grpc.StatusCode, details: str) -> None:
+def _set(context: Any, code: grpc.StatusCode, details: str, trailing: Trailing = ()) -> None:
     context.set_code(code)
     context.set_details(details)
+    if trailing:
+        context.set_trailing_metadata(trailing)
 
 
 def _wrapper(handler: grpc.RpcMethodHandler, behaviour: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:

@@ -13,8 +13,13 @@ from functools import partial
 
 import grpc
 
+from muster.grpc.refusal import UNREAD, Trailing
+
 Verdict = tuple[grpc.StatusCode, str]
 """What a caller is told: a code, and text for people."""
+
+Refusal = tuple[grpc.StatusCode, str, Trailing]
+"""The same, and metadata by which a client knows that nobody has read the request."""
 
 
 class Slots:
@@ -54,7 +59,8 @@ class Slots:
         await event.wait()
 
     @property
-    def full(self) -> Verdict:
+    def full(self) -> Refusal:
         """What to tell who found none."""
         calls = "call" if self._limit == 1 else "calls"
-        return grpc.StatusCode.RESOURCE_EXHAUSTED, f"the server takes no more than {self._limit} {calls} at once"
+        details = f"the server takes no more than {self._limit} {calls} at once"
+        return grpc.StatusCode.RESOURCE_EXHAUSTED, details, UNREAD

@@ -10,6 +10,8 @@ class Outcome:
     """`code` is a gRPC status name ("OK", "UNAVAILABLE"); HTTP answers are mapped to one by `rpc.status`.
 
     `unprocessed`: it is certain that no byte of the request was processed, so that sending it again is safe.
+    `unread`: the server has too much to do and says that it has not read the request: sending it to another is safe,
+    but it costs a server something, and the same one would refuse it again.
     `seconds`: from sending to the end of the attempt. `pushback`: the pause that the server asked for, in seconds;
     negative means "do not try again" (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
     """
@@ -18,6 +20,7 @@ class Outcome:
     unprocessed: bool = False
     seconds: float = 0.0
     pushback: float | None = None
+    unread: bool = False
 
     @property
     def ok(self) -> bool:
