@@ -13,6 +13,7 @@ import msgspec
 
 from muster.agent.api import (
     agent,
+    agent_health,
     catalog,
     checks,
     connect,
@@ -24,6 +25,7 @@ from muster.agent.api import (
     services,
     sessions,
     status,
+    transactions,
 )
 from muster.agent.api.answer import JSON, TEXT, Answer, Query, Refused, text_answer
 from muster.agent.api.request import MalformedQuery, Request, parse_query
@@ -40,6 +42,7 @@ _NAMESPACE: Final = "Bad request: Invalid {}: {} - Namespaces are a Consul Enter
 ROUTES: Final = Router(
     (
         *agent.ROUTES,
+        *agent_health.ROUTES,
         *services.ROUTES,
         *checks.ROUTES,
         *maintenance.ROUTES,
@@ -50,6 +53,7 @@ ROUTES: Final = Router(
         *health.ROUTES,
         *kv.ROUTES,
         *sessions.ROUTES,
+        *transactions.ROUTES,
         *status.ROUTES,
     )
 )

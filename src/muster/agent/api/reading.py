@@ -143,7 +143,7 @@ def plain_query(patience: Patience, ask: Callable[[], Found[Answer]]) -> Query:
     def with_headers() -> Found[Answer]:
         found = ask()
         index = (b"x-consul-index", b"%d" % found.index)
-        return Found(found.index, found.topics, lambda: found.answer().adding(index, *_KNOWN))
+        return Found(found.index, found.topics, lambda: found.answer().adding(index, *KNOWN_LEADER))
 
     return Query(with_headers, patience)
 
@@ -205,7 +205,7 @@ def _meta_headers(*, known_leader: bool) -> Headers:
     )
 
 
-_KNOWN = _meta_headers(known_leader=True)
+KNOWN_LEADER = _meta_headers(known_leader=True)
 NOT_ASKED = ((b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
 """What Consul sends where it fails before it has asked its leader."""
 _HIT = ((b"x-cache", b"HIT"), (b"age", b"0"))
@@ -215,6 +215,6 @@ def _headers(index: int, how: Reading) -> tuple[tuple[bytes, bytes], ...]:
     headers = (
         (b"x-consul-index", b"%d" % index),
         (b"x-consul-effective-consistency", how.consistency.encode()),
-        *_KNOWN,
+        *KNOWN_LEADER,
     )
     return (*headers, *_HIT) if how.cached else headers

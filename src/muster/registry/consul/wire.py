@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-_ACRONYMS = {"id": "ID", "ttl": "TTL", "http": "HTTP", "tcp": "TCP", "grpc": "GRPC", "tls": "TLS", "udp": "UDP"}
+_ACRONYMS = {"id": "ID", "ttl": "TTL", "http": "HTTP", "tcp": "TCP", "grpc": "GRPC", "tls": "TLS", "udp": "UDP", "kv": "KV"}
 
 
 def consul_key(name: str) -> str:
@@ -226,6 +226,26 @@ class SessionRequest(Wire, frozen=True, omit_defaults=True):
     checks: list[str] | None = None
     node_checks: list[str] | None = None
     service_checks: list[SessionCheck] | None = None
+
+
+class KVOperation(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An operation on a key in PUT /v1/txn. `value` is base64."""
+
+    verb: str = ""
+    key: str = ""
+    value: str | None = None
+    flags: int = 0
+    index: int = 0
+    session: str = ""
+
+
+class TransactionOperation(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An element of PUT /v1/txn: one of these."""
+
+    kv: KVOperation | None = None
+    node: dict[str, Any] | None = None
+    service: dict[str, Any] | None = None
+    check: dict[str, Any] | None = None
 
 
 class CheckUpdate(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
