@@ -17,6 +17,7 @@ from muster.model.events import (
     Event,
     InstanceEjected,
     InstanceReturned,
+    PanicEntered,
     RegistrationChanged,
     RegistrationState,
     RetryBudgetExhausted,
@@ -59,6 +60,7 @@ class Scrape:
         (EntrySetAside("a", "x", "no port"), "muster_entries_set_aside_total", {"service": "a"}),
         (InstanceEjected("a", "a-1", "lost"), "muster_ejections_total", {"service": "a"}),
         (InstanceReturned("a", "a-1", 0.1), "muster_returns_total", {"service": "a"}),
+        (PanicEntered("a", 1, 4, 2), "muster_panics_total", {"service": "a"}),
         (
             AttemptFailed("a", "/p.S/M", "a-1", "UNAVAILABLE", 1, True),
             "muster_attempts_failed_total",

@@ -18,7 +18,6 @@ from statistics import median
 
 from muster.model.errors import BadConfiguration
 
-
 COMMON = 0.5
 """The share of faults among the others from which on nobody is ejected."""
 
@@ -32,8 +31,8 @@ class Outliers:
     methods of different cost make latencies incomparable, and least request keeps calls from slow instances anyway.
     The last two are judged every `interval` seconds, of instances with at least `volume` calls.
     `shortest`, `longest`: seconds of the first ejection, which doubles each time in a row, and of the last.
-    `share`: how much of the set may be ejected at a time; one of two or more always may. `patience`: seconds after which a trial that is still under
-    way counts as passed: it is a stream, or nobody waits for it.
+    `share`: how much of the set may be ejected at a time; one of two or more always may. `patience`: seconds after
+    which a trial that is still under way counts as passed: it is a stream, or nobody waits for it.
     """
 
     consecutive: int = 5

@@ -6,7 +6,7 @@ from bisect import bisect
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from muster.balance.load import Load
 from muster.balance.load.inflight import InFlight
@@ -69,11 +69,11 @@ class TwoChoices(Generic[L]):
         return min(left[start], left[start - 1], key=self._cost)
 
 
-def least_request() -> TwoChoices[L]:
+def least_request() -> TwoChoices[Any]:
     """The default: of two nodes, the one with fewer calls of this client under way."""
     return TwoChoices(InFlight())
 
 
-def peak_ewma() -> TwoChoices[L]:
+def peak_ewma() -> TwoChoices[Any]:
     """Of two nodes, the one whose latency times its calls under way is less."""
     return TwoChoices(PeakEWMA())

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Iterator
+from typing import Any
 
 from muster.balance.hashing.bounded import FACTOR
 from muster.balance.hashing.hashes import points_of
-from muster.balance.hashing.table import Entries, Hashing, L, Table
+from muster.balance.hashing.table import Entries, Hashing, Table
 
 PLACES = 65_537
 """A prime, as it must be; the paper's and Envoy's. It wants to be 100 times the number of nodes for even shares."""
@@ -72,6 +73,6 @@ def _turns(entries: Entries) -> Iterator[int]:
                 yield index
 
 
-def maglev(bound: float = FACTOR) -> Hashing[L]:
+def maglev(bound: float = FACTOR) -> Hashing[Any]:
     """`bound`: no node has more than so many times its share of calls under way; 0 for no bound."""
     return Hashing(build, bound)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Generator, Iterator
-from functools import partial
+from typing import Any
 
 from muster.balance.hashing.bounded import FACTOR
 from muster.balance.hashing.hashes import BITS, points_of
-from muster.balance.hashing.table import Entries, Hashing, L, Table
+from muster.balance.hashing.table import Entries, Hashing, Table
 
 POINTS = 128
 """Of a node of mean weight, where there is room."""
@@ -61,6 +61,6 @@ def _usual(count: int) -> int:
     return max(1, min(POINTS, 1 << (ROOM // max(count, 1)).bit_length() - 1))
 
 
-def ring_hash(bound: float = FACTOR) -> Hashing[L]:
+def ring_hash(bound: float = FACTOR) -> Hashing[Any]:
     """`bound`: no node has more than so many times its share of calls under way; 0 for no bound."""
-    return Hashing(partial(build), bound)
+    return Hashing(build, bound)
