@@ -14,6 +14,7 @@ from muster.app.client import Client as AsyncClient
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import Selector, wanted
+from muster.call.breaker import Concurrency
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.client.background import Opened, background, starting
@@ -63,6 +64,7 @@ class Client:
         timeout: float | None = DEFAULT_TIMEOUT,
         idempotent: Iterable[str] = (),
         retry: RetryPolicy = RETRIES,
+        concurrency: Concurrency | None = None,
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
         balancing: Balancing = BALANCING,
@@ -76,6 +78,7 @@ class Client:
             timeout=timeout,
             idempotent=tuple(idempotent),
             retry=retry,
+            concurrency=concurrency,
             http=http,
             balancing=balancing,
             cache_dir=cache_dir,

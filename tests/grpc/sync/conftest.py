@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack
@@ -59,7 +60,7 @@ class Say(SayServicer):
             context.abort(getattr(grpc.StatusCode, argument), f"{argument} as asked")
         if command == "fail once" and self.calls == 1:
             context.abort(grpc.StatusCode.UNAVAILABLE, "just this once")
-        if command == "hang":
+        if command == "hang" and argument in ("", self.id):
             self._hang()
         context.send_initial_metadata((("served-by", self.id),))
         context.set_trailing_metadata((("done-by", self.id),))
@@ -202,11 +203,11 @@ class World:
         """A stub of a new client, once all of `greeters` can be called."""
         client = self.client(**options)
         self.book.know(*greeters)
-        stub = SayStub(client.channel(NAME))
-        served: set[str] = set()
-        while len(served) < len(greeters):
-            served.add(stub.Hello(HelloRequest(name="are you there?"), wait_for_ready=True).served_by)
-        return stub
+        end = time.monotonic() + DEADLINE
+        while sum(candidate.eligible for candidate in client.explain(NAME).candidates) < len(greeters):
+            assert time.monotonic() < end, client.explain(NAME)
+            time.sleep(0.005)
+        return SayStub(client.channel(NAME))
 
 
 @pytest.fixture

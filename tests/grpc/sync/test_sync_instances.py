@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,9 @@ import pytest
 from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
+from muster.balance.balancing import Balancing
+from muster.call.breaker import Concurrency
+from muster.call.hedge import Hedging
 from muster.call.retry import RetryPolicy
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
@@ -162,3 +166,53 @@ def test_a_nested_call_never_outlives_the_call_it_serves(world, timeout: float |
         assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     finally:
         serving.reset(token)
+
+
+@pytest.mark.parametrize("way", ["call", "with_call", "future"])
+def test_a_late_answer_is_not_waited_for(world, way: str) -> None:
+    """The second call goes elsewhere; the first is cancelled."""
+    greeters = [world.greeter("a"), world.greeter("b")]
+    say = world.stub(*greeters, idempotent={"*"}, retry=RetryPolicy(hedging=Hedging(delay=0.05)))
+    request = HelloRequest(name="hang:a")
+    while not greeters[0].say.hanging.is_set():
+        match way:
+            case "call":
+                assert say.Hello(request, timeout=5).served_by == "b"
+            case "with_call":
+                reply, call = say.Hello.with_call(request, timeout=5)
+                assert reply.served_by == "b" and dict(call.initial_metadata())["served-by"] == "b"
+            case "future":
+                future = say.Hello.future(request, timeout=5)
+                assert future.result(5).served_by == "b" and future.code() is grpc.StatusCode.OK
+    assert greeters[0].say.gone.wait(5)
+    for call in (lambda: say.Hello(HelloRequest(name="fail:NOT_FOUND")),):
+        with pytest.raises(grpc.RpcError) as failed:
+            call()
+        assert failed.value.code() is grpc.StatusCode.NOT_FOUND
+    future = say.Hello.future(HelloRequest(name="hang"))
+    assert future.cancel()
+    assert future.code() is grpc.StatusCode.CANCELLED and future.cancelled()
+
+
+def test_limits_for_calls_under_way_hold_for_threads(world) -> None:
+    greeter = world.greeter("a")
+    say = world.stub(greeter, concurrency=Concurrency(service=1, pending=0))
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(say.Hello, HelloRequest(name="hang"))
+        assert greeter.say.hanging.wait(5)
+        with pytest.raises(grpc.RpcError) as failed:
+            say.Hello(HelloRequest(name="x"))
+        assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        greeter.say.release.set()
+        assert first.result(5).served_by == "a"
+    assert say.Hello(HelloRequest(name="x")).served_by == "a"
+
+
+def test_calls_with_one_key_go_to_one_instance(world) -> None:
+    greeters = [world.greeter(letter) for letter in "abc"]
+    say = world.stub(*greeters, balancing=Balancing("rendezvous", key="user"))
+    for user in range(12):
+        asked = [say.Hello(HelloRequest(), metadata=(("user", f"{user}"),), wait_for_ready=True) for _ in range(3)]
+        assert len({reply.served_by for reply in asked}) == 1
+    served = {say.Hello(HelloRequest(), metadata=(("user", f"{user}"),)).served_by for user in range(40)}
+    assert served == {"a", "b", "c"}

@@ -4,6 +4,7 @@ channel.py     Channel: a grpc.Channel, and the methods that a stub calls
 work.py        a call as the caller has asked for it
 waiting.py     calls that are made in the calling thread
 running.py     calls that gRPC's threads work on
+hedged.py      calls that are sent a second time when their answer is late
 threaded.py    what both are: how a thread waits for what `grpc.attempting` decides
 handles.py     what a caller holds of a running call: a future, a stream
 attempts.py    one attempt on a sync channel, in the shape of a grpc.aio call

@@ -134,6 +134,10 @@ class Elsewhere(Attempt):
             raise
         self._end(OK)
 
+    def cancelled(self) -> bool:
+        """Whether it was ended by `cancel`."""
+        return self._unwanted and self.done() and self.status.code() is grpc.StatusCode.CANCELLED
+
     def cancel(self) -> bool:
         self._unwanted = True
         cancel = getattr(self.call, "cancel", None)

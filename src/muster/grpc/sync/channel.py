@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,18 +15,14 @@ from muster.client.background import Background, Opened
 from muster.grpc.attempting import Terms
 from muster.grpc.method import Kind, Method
 from muster.grpc.sync.handles import Answers, Handle
+from muster.grpc.sync.hedged import Hedged
 from muster.grpc.sync.requests import Requests
 from muster.grpc.sync.running import Running
 from muster.grpc.sync.threaded import CLOSED
 from muster.grpc.sync.waiting import answer
-from muster.grpc.sync.work import Ask, Work
+from muster.grpc.sync.work import Ask, Work, future, itself, with_call
 
 log = logging.getLogger("muster.grpc")
-
-
-_itself: Ask = lambda stub: stub  # noqa: E731
-_with_call: Ask = attrgetter("with_call")
-_future: Ask = attrgetter("future")
 
 
 @dataclass(frozen=True)
@@ -149,9 +144,11 @@ class _MultiCallable:
         terms_ = Terms(method.default_timeout if timeout is None else timeout, *terms)
         return Work(background, method, terms_, ask, request)
 
-    def _begin(self, *asked: Any) -> tuple[Background, Running]:
+    def _begin(self, *asked: Any) -> tuple[Background, Running | Hedged]:
         """Begin a call that goes on by itself."""
         work = self._work(*asked)
+        if work.method.hedged:
+            return work.background, Hedged.begun(work)
         with work.background.inside:
             return work.background, Running(work).begin()
 
@@ -166,7 +163,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(self._work(_itself, request, timeout, metadata, credentials, wait_for_ready, compression))
+        return answer(self._work(itself, request, timeout, metadata, credentials, wait_for_ready, compression))
 
     def with_call(
         self,
@@ -177,7 +174,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(self._work(_with_call, request, timeout, metadata, credentials, wait_for_ready, compression))
+        return answer(self._work(with_call, request, timeout, metadata, credentials, wait_for_ready, compression))
 
     def future(
         self,
@@ -188,7 +185,7 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return Handle(*self._begin(_future, request, timeout, metadata, credentials, wait_for_ready, compression))
+        return Handle(*self._begin(future, request, timeout, metadata, credentials, wait_for_ready, compression))
 
 
 class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: ignore[misc]
@@ -201,7 +198,7 @@ class _UnaryStream(_MultiCallable, grpc.UnaryStreamMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return Answers(*self._begin(_itself, request, timeout, metadata, credentials, wait_for_ready, compression))
+        return Answers(*self._begin(itself, request, timeout, metadata, credentials, wait_for_ready, compression))
 
 
 class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: ignore[misc]
@@ -215,7 +212,7 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         compression: Any = None,
     ) -> Any:
         return answer(
-            self._work(_itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression)
+            self._work(itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression)
         )
 
     def with_call(
@@ -229,7 +226,7 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
     ) -> Any:
         return answer(
             self._work(
-                _with_call, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+                with_call, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
             )
         )
 
@@ -244,7 +241,7 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
     ) -> Any:
         return Handle(
             *self._begin(
-                _future, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+                future, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
             )
         )
 
@@ -261,7 +258,7 @@ class _StreamStream(_MultiCallable, grpc.StreamStreamMultiCallable):  # type: ig
     ) -> Any:
         return Answers(
             *self._begin(
-                _itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
+                itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
             )
         )
 

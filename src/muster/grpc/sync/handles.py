@@ -13,13 +13,14 @@ from typing import Any
 import grpc
 
 from muster.client.background import Background
+from muster.grpc.sync.hedged import Hedged
 from muster.grpc.sync.running import Running
 
 
 class Handle(grpc.Call, grpc.Future):  # type: ignore[misc]
     """A call under way, or over: grpc.Call and grpc.Future."""
 
-    def __init__(self, background: Background, call: Running) -> None:
+    def __init__(self, background: Background, call: Running | Hedged) -> None:
         self._background = background
         self._call = call
 
@@ -106,6 +107,8 @@ class Handle(grpc.Call, grpc.Future):  # type: ignore[misc]
 
 class Answers(Handle):
     """The answers of a stream, for one thread at a time."""
+
+    _call: Running
 
     def __iter__(self) -> Iterator[Any]:
         return self

@@ -13,8 +13,10 @@ from muster.client.background import Background
 from muster.grpc.link import Link
 from muster.grpc.sync.attempts import Here
 from muster.grpc.sync.failure import CANCELLED, OK
+from muster.grpc.sync.handles import Handle
+from muster.grpc.sync.hedged import Hedged
 from muster.grpc.sync.threaded import Threaded
-from muster.grpc.sync.work import Work
+from muster.grpc.sync.work import Work, with_call
 from muster.model.errors import MusterError
 from muster.model.outcome import Outcome
 
@@ -27,7 +29,7 @@ def answer(work: Work) -> Any:
     """
     first = work.background.do(_begin, work)
     if first is None:
-        return Waiting.begun(work).answer()
+        return _hedged(work) if work.method.hedged else Waiting.begun(work).answer()
     terms = work.terms
     try:
         result = first.stub(work.message(), terms.timeout, terms.metadata, terms.credentials, None, terms.compression)
@@ -43,33 +45,35 @@ _CLOSED = Outcome("CANCELLED")
 class _First:
     """The first attempt, under way."""
 
-    __slots__ = ("began", "link", "node", "stub", "work")
+    __slots__ = ("began", "key", "link", "node", "stub", "work")
 
-    def __init__(self, work: Work, node: Node[Link], link: Link, stub: Any) -> None:
+    def __init__(self, work: Work, node: Node[Link], link: Link, stub: Any, key: str | None) -> None:
         self.began = time.monotonic()
         self.work = work
         self.node = node
         self.link = link
         self.stub = stub
+        self.key = key
 
 
 def _begin(work: Work) -> _First | None:
     """As Attempting.begin; None where nobody is ready, and where there is more to it than sending an attempt."""
-    timeout = work.terms.timeout
-    if work.method.limited or (timeout is not None and timeout <= 0):
+    method, terms = work.method, work.terms
+    if method.limited or method.hedged or (terms.timeout is not None and terms.timeout <= 0):
         return None
+    key = method.key_in(terms.metadata) if method.keyed else None
     work.background.occupy()
     try:
-        node = work.method.choose()
+        node = method.choose((), key)
     except MusterError:
         work.background.leave()
         return None
     link = node.link
     assert link is not None, "a node is chosen only while it has a link"
-    bound: Any = work.method.bind(link)
+    bound: Any = method.bind(link)
     node.begin()
     link.hold()
-    return _First(work, node, link, work.ask(bound.blocking))
+    return _First(work, node, link, work.ask(bound.blocking), key)
 
 
 def _succeed(first: _First) -> None:
@@ -79,6 +83,13 @@ def _succeed(first: _First) -> None:
     work.method.retrier.budget.deposit(now)
     first.node.end(Outcome("OK", seconds=now - first.began))
     first.link.release()
+
+
+def _hedged(work: Work) -> Any:
+    """A call of which a second may be sent while this thread waits: it runs by itself."""
+    call = Handle(work.background, Hedged.begun(work))
+    result = call.result()
+    return (result, call) if work.ask is with_call else result
 
 
 class Waiting(Threaded):
@@ -129,7 +140,7 @@ class Waiting(Threaded):
         return Here(self._work, stub, timeout)
 
     def _adopt(self, first: _First) -> None:
-        self._sent = first.began
+        self._sent, self._key = first.began, first.key
         self._node, self._link = first.node, first.link
         self._inner = Here(self._work, None, None)
         self._inner.add_done_callback(self._ended)

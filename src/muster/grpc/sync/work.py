@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from muster.client.background import Background
@@ -12,6 +13,16 @@ from muster.grpc.sync.requests import Requests
 
 Ask = Callable[[Any], Callable[..., Any]]
 """Which of a multicallable's ways to be called is used: itself, its `with_call` or its `future`."""
+
+
+with_call: Ask = attrgetter("with_call")
+future: Ask = attrgetter("future")
+
+
+def itself(stub: Any) -> Callable[..., Any]:
+    """The multicallable, called as it is."""
+    call: Callable[..., Any] = stub
+    return call
 
 
 class Work(NamedTuple):
