@@ -325,6 +325,22 @@ def test_a_node_under_a_new_description_has_its_new_weight() -> None:
     assert 299 <= picks["a"] <= 301
 
 
+def test_newcomers_to_a_large_set_are_taken_in_together() -> None:
+    many = tuple(replace(FIVE[0], id=str(number), port=1 + number) for number in range(1_000))
+    world = World(())
+    world.balancer.take(Known("greeter", many))
+    first, *others = world.balancer.nodes
+    world.ready(first)
+    assert world.balancer.choose() is first, "nobody waits while there is nobody else"
+    for node in others:
+        world.ready(node)
+        assert world.balancer.choose() is first
+    world.now += 0.01
+    assert len(world.seen(10_000)) == 1_000
+    world.down("7")
+    assert "7" not in world.seen(10_000), "who leaves is out at once"
+
+
 # Explaining.
 
 

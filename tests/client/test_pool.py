@@ -352,3 +352,33 @@ def test_a_bad_first_verdict_is_told(connected: Connected) -> None:
     connected.latest.set(Known("db", (A,)))
     connected.plugs.plugs["a"].down("a stranger")
     assert connected.events == [InstanceEjected("db", "a", "a stranger")]
+
+
+# Large sets.
+
+
+async def test_a_large_set_comes_in_parts_and_all_of_it_is_connected_to(latest: Latest[Snapshot]) -> None:
+    plugs = Plugs()
+    pool: Pool[Wire] = Pool(latest, connector=plugs)
+    pool.open()
+    many = tuple(replace(A, id=str(number), port=1 + number) for number in range(5_000))
+    latest.set(Known("db", many))
+    assert 0 < len(plugs.plugs) < 5_000
+    while pool.busy:
+        await asyncio.sleep(0)
+    assert plugs.plugs.keys() == {instance.id for instance in many}
+    latest.set(Known("db", many[:2_500]))
+    assert len(pool.explain().candidates) == 2_500
+    pool.close()
+    assert all(plug.closed for plug in plugs.plugs.values())
+
+
+async def test_a_large_set_that_shrinks_while_it_comes(latest: Latest[Snapshot]) -> None:
+    pool: Pool[Wire] = Pool(latest)
+    pool.open()
+    latest.set(Known("db", tuple(replace(A, id=str(number), port=1 + number) for number in range(5_000))))
+    latest.set(Known("db", (A,)))
+    while pool.busy:
+        await asyncio.sleep(0)
+    assert ids(pool) == {"a"}
+    pool.close()
