@@ -57,7 +57,7 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
         (
             AnswerDoubted("a", 3, 1, 30.0),
             logging.WARNING,
-            "a: the registry suddenly dropped 3 instances and has 1; those that stay connected are kept for 30 s",
+            "a: the registry suddenly dropped 3 of 4 instances; those that stay connected are kept for 30 s",
         ),
         (
             EntrySetAside("a", "'a-1' on node 'n1'", "port 0 is not a port"),

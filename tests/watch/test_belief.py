@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.model.check import Health
 from muster.model.instance import Instance
 from muster.model.snapshot import Absent, Answer, Known, doubtful_of, instances_of
 from muster.watch.belief import Belief, Doubt, believe, expire
@@ -51,6 +54,11 @@ def test_doubt_ends_with_its_grace_and_scaling_to_zero_is_obeyed_in_the_end() ->
     assert belief.until == 40.0
     assert expire(belief, 39.9) == belief
     assert expire(belief, 40.0).snapshot == Absent("greeter")
+
+
+def test_who_was_critical_has_left_of_its_own_accord() -> None:
+    critical = Known("greeter", tuple(replace(each, health=Health.CRITICAL) for each in instances_of(some("123"))))
+    assert believe(believe(None, critical, 0.0), some(""), 10.0).snapshot == Absent("greeter")
 
 
 def test_a_repeated_answer_does_not_lengthen_the_grace() -> None:

@@ -15,6 +15,9 @@ MAX_METADATA_KEY = 128
 MAX_METADATA_VALUE = 512
 """Consul refuses more metadata than this; so does every muster registry, so that code can move between them."""
 
+RESERVED_METADATA = frozenset({"muster", "protocol", "version", "zone"})
+"""Keys under which registries keep what an instance says of itself elsewhere."""
+
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _METADATA_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -80,6 +83,9 @@ def _check_instance(instance: Instance) -> None:
         raise Rejected(f"{where}: weight {instance.weight} is below 1")
     if len(instance.metadata) > MAX_METADATA:
         raise Rejected(f"{where}: {len(instance.metadata)} pairs of metadata, {MAX_METADATA} are allowed")
+    reserved = sorted(RESERVED_METADATA & instance.metadata.keys())
+    if reserved:
+        raise Rejected(f"{where}: metadata {reserved[0]!r} is muster's own key: choose another name")
     for key, value in instance.metadata.items():
         if not _METADATA_KEY.fullmatch(key) or len(key) > MAX_METADATA_KEY:
             raise Rejected(f"{where}: metadata key {key[:40]!r} must be 1 to 128 of letters, digits, '_' and '-'")

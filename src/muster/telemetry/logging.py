@@ -88,7 +88,7 @@ def _(event: SnapshotUpdated) -> Line:
 @line.register
 def _(event: AnswerDoubted) -> Line:
     return logging.WARNING, (
-        f"{event.name}: the registry suddenly dropped {event.dropped} instances and has {event.left}; "
+        f"{event.name}: the registry suddenly dropped {event.dropped} of {event.dropped + event.left} instances; "
         f"those that stay connected are kept for {event.grace:g} s"
     )
 

@@ -10,8 +10,9 @@ connection holds, and is forgotten when its grace ends or it leaves of its own a
     more than half of a set of `large` or more      doubtful
     anything else                                   gone
 
-Scaling to zero on purpose looks the same as an accident. It ends all the same: draining instances say NOT_SERVING and
-close their connections, and the grace ends the rest.
+What was critical before it was dropped is gone at once: that is how a draining instance leaves. Scaling to zero on
+purpose may still look like an accident, and ends all the same: draining instances say NOT_SERVING and close their
+connections, and the grace ends the rest.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def believe(belief: Belief | None, answer: Answer, now: float, doubt: Doubt = Do
     before = instances_of(belief.answer)
     dropped = [instance for instance in before if instance.id not in present]
     if doubt.grace > 0 and _sudden(len(before), len(dropped), bool(present), doubt):
-        kept += tuple((instance, now + doubt.grace) for instance in dropped)
+        kept += tuple((instance, now + doubt.grace) for instance in dropped if instance.health.callable)
     return Belief(answer, kept)
 
 
