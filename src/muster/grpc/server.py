@@ -41,7 +41,7 @@ _OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     # gRPC's servers hang up on clients that ping more often than every 5 minutes; muster's clients do.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 """https://github.com/grpc/grpc/blob/master/doc/keepalive.md"""
 

@@ -42,21 +42,24 @@ _OPTIONS = (
     ("grpc.enable_retries", 0),
     # An idle channel disconnects after 30 minutes; an instance counts as ready while it is connected.
     ("grpc.client_idle_timeout_ms", 2**31 - 1),
-    # Idle connections are pinged too, as often as busy ones.
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_timeout_ms", 10_000),
     # grpcio 1.85 goes by this one, whose default is a minute, and not by the one above.
     ("grpc.http2.ping_timeout_ms", 10_000),
 )
 
-_KEEPALIVE = ("grpc.keepalive_time_ms", 20_000)
+_KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 20_000),
+    # Idle connections too, however long no data goes over them.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
 """An instance whose machine has vanished, or which a firewall has forgotten, is noticed within 30 s; the shortest idle
 times of firewalls and NATs are about 60 s. gRPC's own threads answer pings, however busy a Python program is."""
 
-_FOREIGN_KEEPALIVE = ("grpc.keepalive_time_ms", 330_000)
-"""Servers hang up on who pings more often than every 5 minutes, unless they are told to bear it as muster's are. This
-is still below the 350 s after which the load balancers and NATs of AWS forget a connection."""
+_FOREIGN_KEEPALIVE = (("grpc.keepalive_time_ms", 330_000),)
+"""Servers hang up on who pings more often than every 5 minutes, or at all while no call is under way, unless they are
+told to bear it as muster's are. This is still below the 350 s after which the load balancers and NATs of AWS forget a
+connection."""
 
 OLD = 1800.0
 """Seconds after which a connection is replaced: certificates that were renewed, and hosts that resolve to another
@@ -94,7 +97,7 @@ class Dialing:
     def kinds(self, instance: Instance) -> dict[str, Any]:
         """The arguments of a channel to `instance` that sync and async channels share."""
         keepalive = _KEEPALIVE if instance.verifiable else _FOREIGN_KEEPALIVE
-        options = dict((*_OPTIONS, keepalive, *self.options))
+        options = dict((*_OPTIONS, *keepalive, *self.options))
         return {"options": tuple(options.items()), "compression": self.compression}
 
 
