@@ -8,6 +8,7 @@ checks/       how health is found out
 kv/           keys with values, and the sessions that lock them
 filter/       the filter language
 blocking.py   blocking queries: when an answer waits, and what wakes it
+events.py     user events
 encoded.py    encoded answers, kept while they hold
 background.py tasks beside the body of an `async with`
 state.py      what the API answers from

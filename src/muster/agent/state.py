@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog, Topic
 from muster.agent.encoded import EncodedAnswers
+from muster.agent.events import Events
 from muster.agent.identity import Identity, node_check, node_row, server_row
 from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pairs
@@ -19,7 +20,7 @@ from muster.agent.local import LocalServices, Timing
 @dataclass(frozen=True, slots=True)
 class State:
     """One agent, without its listener: who it is, the catalog, its own instances and checks, keys and sessions, who
-    waits, and answers that were given before."""
+    waits, answers that were given before, and user events."""
 
     identity: Identity
     catalog: Catalog
@@ -28,6 +29,7 @@ class State:
     sessions: LivingSessions
     waiters: Waiters
     encoded: EncodedAnswers
+    events: Events
 
     def wake(self, topics: Iterable[Topic]) -> None:
         """Tell of a change: whoever waits for one of `topics` is woken, and sessions that it ends are ended."""
@@ -56,7 +58,7 @@ async def living_state(
     local = LocalServices(node, catalog, changed, timing)
 
     def begin(identity: Identity) -> State:
-        state = State(identity, catalog, local, pairs, sessions, waiters, EncodedAnswers())
+        state = State(identity, catalog, local, pairs, sessions, waiters, EncodedAnswers(), Events())
         state.put_back()
         return state
 

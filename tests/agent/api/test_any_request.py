@@ -16,7 +16,7 @@ from muster.agent.identity import identify
 from muster.agent.local import Timing
 from muster.agent.state import living_state
 
-EXPECTED = {200, 301, 400, 404, 405, 413, 500, 501}
+EXPECTED = {200, 301, 400, 401, 404, 405, 409, 413, 429, 500, 501, 503}
 """500 is what Consul answers to much that is the client's fault; the test for its text tells ours from a crash."""
 
 _segment = st.sampled_from(["a", "b", "a-1", "service:a-1", "any", "passing", "..", ".", "", "%2F", "%0A", "é", "%"])
@@ -46,9 +46,20 @@ _parameter = st.sampled_from(
         "reason",
         "enable",
         "replace-existing-checks",
+        "recurse",
+        "keys",
+        "separator",
+        "cas",
+        "flags",
+        "acquire",
+        "release",
+        "name",
+        "node",
     ]
 )
-_value = st.sampled_from(["", "1", "0", "true", "dc1", "a:b", "10s", "1ms", "-1", "%zz", "%20", "99999999999999999999"])
+_value = st.sampled_from(
+    ["", "1", "0", "true", "dc1", "a:b", "10s", "1ms", "-1", "%zz", "%20", "ID==a", "99999999999999999999"]
+)
 _query = st.lists(st.tuples(_parameter, _value), max_size=4).map(lambda pairs: "&".join(f"{k}={v}" for k, v in pairs))
 _definition = st.fixed_dictionaries(
     {"Name": st.sampled_from(["a", "B", "", "x y"])},

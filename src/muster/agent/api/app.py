@@ -12,15 +12,18 @@ from typing import Final
 import msgspec
 
 from muster.agent.api import (
+    access,
     agent,
     agent_health,
     catalog,
     checks,
     connect,
+    events,
     health,
     kv,
     maintenance,
     nodes,
+    operator,
     registering,
     services,
     sessions,
@@ -54,6 +57,9 @@ ROUTES: Final = Router(
         *kv.ROUTES,
         *sessions.ROUTES,
         *transactions.ROUTES,
+        *events.ROUTES,
+        *operator.ROUTES,
+        *access.ROUTES,
         *status.ROUTES,
     )
 )

@@ -151,10 +151,21 @@ _GO_REASONS = (
 def _search(pattern: str) -> _Test:
     """Whether a regular expression is found anywhere in a text."""
     try:
-        found = re.compile(pattern).search
-    except (re.error, OverflowError, RecursionError) as error:
-        raise BadFilter(f'Failed to compile regular expression "{pattern}": {_go_reason(pattern, error)}') from None
+        found = compile_pattern(pattern).search
+    except ValueError as error:
+        raise BadFilter(f'Failed to compile regular expression "{pattern}": {error}') from None
     return lambda value: found(value) is not None
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """A regular expression. Raises ValueError with Go's text.
+
+    Python's dialect is wider than Go's, and a pattern made to be slow is slow in it.
+    """
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(_go_reason(pattern, error)) from None
 
 
 def _go_reason(pattern: str, error: Exception) -> str:

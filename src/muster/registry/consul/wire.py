@@ -400,6 +400,19 @@ class Session(Wire, frozen=True):
     modify_index: int = 0
 
 
+class UserEvent(Wire, frozen=True):
+    """An element of GET /v1/event/list. `payload` is base64 in JSON; null when empty."""
+
+    id: str = ""
+    name: str = ""
+    payload: bytes | None = None
+    node_filter: str = ""
+    service_filter: str = ""
+    tag_filter: str = ""
+    version: int = 0
+    l_time: int = 0
+
+
 CatalogServices = dict[str, list[str] | None]
 """GET /v1/catalog/services: every name, with the tags in use by its instances."""
 
