@@ -11,6 +11,8 @@ import grpc
 import pytest
 
 import muster
+from muster.model.instance import Instance
+from muster.registry.static import Static
 
 pytestmark = pytest.mark.anyio
 
@@ -78,3 +80,11 @@ async def test_explaining(greeters: None) -> None:
         assert explanation.chosen == (await client.explain("greeter", key="user-1")).chosen
         assert {one.connection for one in explanation.candidates} == {"ready"}
         assert not (await client.explain("nobody")).candidates
+
+
+async def test_explaining_a_service_that_speaks_http_alone() -> None:
+    nobody = Instance("web-1", "web", "127.0.0.1", 1, protocol="http")
+    async with muster.Client(Static({"web": [nobody]})) as client:
+        (one,) = (await client.explain("web")).candidates
+        assert (one.eligible, one.connection) == (False, "down")
+        assert one.why_not.startswith("down (")

@@ -173,9 +173,7 @@ class Client:
         pool: Pool[Any] = self._open.transport.pool(name)
         await settled(pool)
         if pool.speaks_only("http"):
-            self.http  # opens what is closed with the client  # noqa: B018
-            assert self._http is not None
-            pool = self._http.pool(name)
+            pool = self._opened_http().pool(name)
             await settled(pool)
         return pool.explain(key)
 
@@ -209,10 +207,7 @@ class Client:
 
         The same pools, retries and budget rules as for gRPC; see `muster.http.client.session.Session`.
         """
-        if self._http is None:
-            self._http = self._new_http(self._open)
-            self._stack.push_async_callback(self._http.close)
-        return self._http.session
+        return self._opened_http().session
 
     def httpx_transport(self) -> httpx.AsyncBaseTransport:
         """For httpx: `httpx.AsyncClient(transport=client.httpx_transport())` calls services by name as `http` does.
@@ -250,6 +245,13 @@ class Client:
         if self._parts is None:
             raise RuntimeError("the client is not open: use 'async with muster.Client() as client'")
         return self._parts
+
+    def _opened_http(self) -> HTTPTransport:
+        """What `http` is a part of, made when it is first used."""
+        if self._http is None:
+            self._http = self._new_http(self._open)
+            self._stack.push_async_callback(self._http.close)
+        return self._http
 
     def _new_http(self, parts: _Parts) -> HTTPTransport:
         # aiohttp is not loaded for who calls by gRPC alone.

@@ -79,6 +79,9 @@ class Life:
                     state = channel.get_state(try_to_connect=True)
         except TimeoutError:
             raise Lost(f"{self._instance.address} did not answer within {FIRST_ANSWER:g} s") from None
+        except grpc.aio.UsageError as error:
+            # The client was closed meanwhile: grpc.aio raises this in place of the cancellation.
+            raise Lost(f"the channel to {self._instance.address} was closed") from error
 
     async def _refused(self, channel: grpc.aio.Channel) -> Lost:
         """Why connecting failed: a channel does not tell, but a call that fails on it does."""
