@@ -131,7 +131,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 
 @pytest.mark.parametrize(
     ("spread", "outage", "registrations", "writes"),
-    [(None, 5.0, 250, 700), (None, 120.0, 135, 280), (40.0, 5.0, 45, 400), (40.0, 120.0, 45, 250)],
+    [(None, 5.0, 250, 700), (None, 60.0, 135, 280), (40.0, 30.0, 45, 250)],
 )
 async def test_writes_come_back_below_a_rate(
     spread: float | None, outage: float, registrations: int, writes: int, virtual_time: None
