@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from muster.gateway.problem import problem_of, refused
+from muster.gateway.problem import discreet, problem_of, refused
 from muster.model.errors import (
     BadConfiguration,
     Denied,
@@ -42,6 +42,26 @@ def test_what_errors_mean(error: MusterError, status: int, code: str, detail: st
     problem = problem_of(error)
     assert (problem.status, problem.code) == (status, code)
     assert detail in problem.detail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RegistryUnavailable("Consul at 10.0.0.1:8500: connection refused", retry_after=7.0),
+        NoInstances("x", "1 critical (reach: 10.0.0.2:9000)", known=True),
+        Fault("UNAVAILABLE", "x-1 at 10.0.0.2:9000: Stream removed"),
+    ],
+)
+def test_strangers_hear_of_no_addresses(error: MusterError) -> None:
+    frank, told = problem_of(error), problem_of(discreet(error))
+    assert "10.0.0." in frank.detail
+    assert "10.0.0." not in told.detail
+    assert (told.status, told.code, told.headers) == (frank.status, frank.code, frank.headers)
+
+
+def test_what_is_the_callers_own_is_told_to_strangers_too() -> None:
+    error = Fault("INVALID_ARGUMENT", "field 'nme' is unknown")
+    assert discreet(error) is error
 
 
 @pytest.mark.parametrize(

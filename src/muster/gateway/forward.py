@@ -13,7 +13,7 @@ import msgspec
 from muster.gateway.exchange import Headers, Request, Response
 from muster.gateway.metadata import headers_of, metadata_of, timeout_of
 from muster.gateway.names import Names
-from muster.gateway.problem import Problem, problem_of
+from muster.gateway.problem import Problem, discreet, problem_of
 from muster.gateway.routes import Route, paths_of, resolve, route
 from muster.gateway.transcode import from_body, from_query
 from muster.grpc.calls import Calls, Wanted, off_loop
@@ -35,19 +35,24 @@ class Client(Protocol):
 
 
 class Forwarder:
-    """Answers requests whose bodies have arrived. `timeout`: seconds that a call may take at most."""
+    """Answers requests whose bodies have arrived. `timeout`: seconds that a call may take at most.
 
-    def __init__(self, client: Client, names: Names, timeout: float) -> None:
+    `frank`: who asks may read why nobody can be called, addresses and all; else only the log says so.
+    """
+
+    def __init__(self, client: Client, names: Names, timeout: float, *, frank: bool = True) -> None:
         self._client = client
         self._names = names
         self._timeout = timeout
+        self._frank = frank
 
     async def answer(self, request: Request) -> Response:
         """The response to a GET or POST. Never raises but for cancellation: a failure is a problem too."""
         try:
             return await self._answer(request)
         except MusterError as error:
-            return problem_of(error).response(request.path)
+            log.debug("%s %s: %s", request.method, request.path, error)
+            return problem_of(error if self._frank else discreet(error)).response(request.path)
         except Exception:
             log.exception("%s %s failed in the gateway itself", request.method, request.path)
             return Problem(500, "INTERNAL", "the gateway failed; its log says why").response(request.path)

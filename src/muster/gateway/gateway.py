@@ -14,6 +14,7 @@ from muster.gateway.forward import Client, Forwarder
 from muster.gateway.names import Names
 from muster.http.connection import Limits as ConnectionLimits
 from muster.http.server import Bound, serving
+from muster.serve.advertise import is_loopback
 from muster.watch.overrides import Overrides
 
 
@@ -41,7 +42,8 @@ class Gateway:
 
     Making one does no I/O. Listening once entered; leaving refuses new requests and gives those under way `grace`
     seconds. It takes no signals. Whether a call is retried is the client's to decide: a GET is no promise here that a
-    method may be repeated, so tell the client which ones are `idempotent`.
+    method may be repeated, so tell the client which ones are `idempotent`. Why nobody can be called is told in full
+    where only this machine can ask; on any other address the details, which name addresses, are for the log.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class Gateway:
         """Raises BadConfiguration for an address that cannot be listened at, and for overrides that cannot be read."""
         limits = self._limits
         names = Names(self._client.names, Overrides.configured(os.environ))
-        forwarder = Forwarder(self._client, names, limits.timeout)
+        frank = is_loopback(self._http.rpartition(":")[0].strip("[]"))
+        forwarder = Forwarder(self._client, names, limits.timeout, frank=frank)
         app = App(forwarder, BodyLimits(limits.body_bytes, limits.body_seconds), limits.concurrent)
         server = serving(app, self._http, limits=limits.connections, grace=self._grace)
         self._bound = await self._stack.enter_async_context(server)

@@ -89,6 +89,19 @@ def problem_of(error: MusterError) -> Problem:
             return Problem(500, "INTERNAL", str(error))
 
 
+def discreet(error: MusterError) -> MusterError:
+    """`error` as strangers may hear of it: without addresses of instances or of the registry, which the log has."""
+    match error:
+        case RegistryUnavailable():
+            return RegistryUnavailable("who offers this cannot be found out now", retry_after=error.retry_after)
+        case NoInstances(known=True):
+            return Fault("UNAVAILABLE", f"no instance of {error.name!r} can be called now")
+        case Fault(code="UNAVAILABLE"):
+            return Fault("UNAVAILABLE", "the service cannot be reached now")
+        case _:
+            return error
+
+
 def reason_of(code: str) -> str:
     """A text for an error that came without one."""
     return f"the service answered {code} and said no more"
