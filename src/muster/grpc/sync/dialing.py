@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import grpc
@@ -23,8 +23,8 @@ class SyncDialing(Dialing):
     @classmethod
     def of(cls, dialing: Dialing, background: Background) -> SyncDialing:
         """What the user asked for, on that loop."""
-        asked = (dialing.credentials, dialing.options, dialing.compression, dialing.interceptors, dialing.age)
-        return cls(*asked, background)
+        asked = {field.name: getattr(dialing, field.name) for field in fields(Dialing)}
+        return cls(**asked, background=background)
 
     def dial(self, instance: Instance) -> Any:
         """A Bridge to one instance, not connected yet. Called on the loop."""
