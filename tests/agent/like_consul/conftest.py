@@ -80,4 +80,11 @@ def masked(value: Any) -> Any:
 
 @pytest.fixture
 async def both(consul_server: str, agent: Agent, ask: Any) -> Both:
-    return Both(consul_server.removeprefix("consul://"), agent.address, ask)
+    """Both have had keys and sessions: a table that was never written has another index than one that is empty."""
+    both = Both(consul_server.removeprefix("consul://"), agent.address, ask)
+    for method in ("PUT", "DELETE"):
+        await both.each(method, "/v1/kv/like-consul-first", "x")
+    for address in (both.real, both.agent):
+        created = await ask(address, "PUT", "/v1/session/create")
+        await ask(address, "PUT", f"/v1/session/destroy/{created.json['ID']}")
+    return both

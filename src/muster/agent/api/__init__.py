@@ -8,7 +8,7 @@ body.py           JSON bodies as Go decodes them
 reading.py        what the reading endpoints share: consistency, waiting, headers, encoded answers kept
 registration.py   a registration from a request, checked
 agent.py, services.py, checks.py, maintenance.py, catalog.py, registering.py, nodes.py, connect.py, health.py, kv.py,
-sessions.py, status.py   the handlers
+sessions.py, transactions.py, events.py, operator.py, access.py, agent_health.py, machine.py, status.py   the handlers
 
 A handler is a synchronous function of (state, request); it returns an Answer, or a Query that the application waits
 on, or raises Refused.

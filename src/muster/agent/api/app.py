@@ -21,6 +21,7 @@ from muster.agent.api import (
     events,
     health,
     kv,
+    machine,
     maintenance,
     nodes,
     operator,
@@ -46,6 +47,7 @@ ROUTES: Final = Router(
     (
         *agent.ROUTES,
         *agent_health.ROUTES,
+        *machine.ROUTES,
         *services.ROUTES,
         *checks.ROUTES,
         *maintenance.ROUTES,

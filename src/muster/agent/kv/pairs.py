@@ -62,6 +62,9 @@ class Pairs:
         self._last = 1
         self._delays: dict[str, float] = {}
 
+    def __len__(self) -> int:
+        return len(self._pairs)
+
     # Reads
 
     def get(self, key: str) -> Pair | None:

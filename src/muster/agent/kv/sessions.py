@@ -65,6 +65,9 @@ class Sessions:
         self._on_node: dict[str, set[str]] = {}
         self._last = 1
 
+    def __len__(self) -> int:
+        return len(self._sessions)
+
     @property
     def index(self) -> int:
         """The index of the table."""
