@@ -6,8 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import hdrs
@@ -35,67 +34,55 @@ Answer = aiohttp.ClientResponse | Exception
 
 
 class Attempt(Alarm):
-    """One attempt at `node` of `service`: a `with` whose body sends the request and sets `answer`. Past `when` it is
-    cut short.
+    """One attempt at `node` of `service`, sent by the current task, which is cancelled past `when`.
 
-    An Exception of the body becomes the `answer`; afterwards `outcome` says how it ended. The node counts as busy until
-    the body of the answer has ended too, in which no more than `silence` seconds may pass without a byte.
+    The node counts as busy from now until the end of the answer's body, or until `failed`. One of `answered` and
+    `failed` must follow; afterwards `outcome` says how the attempt ended.
     """
 
-    __slots__ = ("_began", "_link", "_silence", "_turnstile", "answer", "node", "outcome")
+    __slots__ = ("_began", "_link", "_turnstile", "node", "outcome")
 
-    def __init__(
-        self, service: Service, node: Node[Link], alarms: Alarms, when: float | None, silence: float | None
-    ) -> None:
+    def __init__(self, service: Service, node: Node[Link], alarms: Alarms, when: float | None) -> None:
         super().__init__(alarms, when)
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"
         self.node = node
-        self.answer: Answer
         self.outcome: Outcome
         self._link = link
         self._turnstile = service.turnstile
-        self._silence = silence
-
-    def __enter__(self) -> Self:
-        self.node.begin()
-        self._link.hold()
+        node.begin()
+        link.hold()
         if self._turnstile is not None:
             self._turnstile.began()
-        chosen.set(self._link)
+        chosen.set(link)
         self._began = time.monotonic()
-        self.arm()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        seconds = time.monotonic() - self._began
-        if self.disarm(kind):
+    def answered(self, response: aiohttp.ClientResponse, silence: float | None) -> bool:
+        """The head of an answer is there, or all of it. `silence`: seconds that may pass within the rest.
+
+        Returns whether it is an answer that needs no further attempt.
+        """
+        self.disarm(None)
+        outcome = self.outcome = of_status(response.status, response.headers, time.monotonic() - self._began)
+        connection = response.connection
+        if connection is None:
+            self._end(outcome)
+        else:
+            connection.add_callback(partial(self._body_ended, response))
+            if silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                _limit(connection, silence)
+        return outcome.ok
+
+    def failed(self, error: BaseException) -> Exception:
+        """`error` came instead of an answer: returns it, or TimeoutError if time was up; raises it if it is no
+        Exception."""
+        if self.disarm(type(error)):
             error = TimeoutError()
-        if error is None:
-            self._answered(seconds)
-            return False
-        self._failed(error, seconds)
-        return isinstance(error, Exception)
-
-    def _answered(self, seconds: float) -> None:
-        """The head of an answer is there, or all of it."""
-        response = self.answer
-        assert isinstance(response, aiohttp.ClientResponse), "the body has set it, or it has raised"
-        self.outcome = of_status(response.status, response.headers, seconds)
-        if response.connection is None:
-            self._end(self.outcome)
-            return
-        response.connection.add_callback(partial(self._body_ended, response))
-        if self._silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            _limit(response.connection, self._silence)
-
-    def _failed(self, error: BaseException, seconds: float) -> None:
-        self.outcome = of_error(error, seconds)
+        self.outcome = of_error(error, time.monotonic() - self._began)
         self._end(self.outcome)
         if isinstance(error, Exception):
-            self.answer = error
+            return error
+        raise error
 
     def _body_ended(self, response: aiohttp.ClientResponse) -> None:
         """The connection is free again, or lost: then the instance has not answered, whatever the head said."""

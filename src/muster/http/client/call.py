@@ -13,7 +13,7 @@ from muster.call.deadline import deadline_of, remaining
 from muster.http.client.attempt import Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
-from muster.http.client.methods import declares_itself
+from muster.http.client.methods import IDEMPOTENCY_KEY, SAFE
 from muster.http.client.onward import TIMEOUT, written
 from muster.http.client.retrying import Calling, Retrying
 from muster.http.client.services import Service
@@ -28,7 +28,7 @@ class Call:
     __slots__ = ("_calling", "_deadline", "_idempotent", "_onward", "_silence")
 
     def __init__(
-        self, calling: Calling, deadline: float | None, silence: float | None, *, onward: bool, idempotent: bool
+        self, calling: Calling, deadline: float | None, silence: float | None, onward: bool, idempotent: bool
     ) -> None:
         self._calling = calling
         self._deadline = deadline
@@ -45,28 +45,32 @@ class Call:
         """
         calling = self._calling
         service = calling.services.of(request.url, time.monotonic())
-        key = request.headers.get(service.pool.key) if service.pool.key else None
-        idempotent = self._idempotent or declares_itself(request)
-        retrying: Retrying | None = None
+        key = request.headers.get(service.key) if service.key else None
+        idempotent = self._idempotent or request.method in SAFE or IDEMPOTENCY_KEY in request.headers
         try:
-            node = service.entrance.choose(key=key)
+            node = service.entrance.choose((), key)
         except MusterError:
             node = await self._wait(request, service, key)
-        when = (
-            self._until(request, service, Attempts(idempotent)) if self._onward or calling.limited else self._deadline
-        )
+        when = self._deadline
+        if self._onward or calling.limited:
+            when = self._until(request, service, Attempts(idempotent))
+        retrying: Retrying | None = None
         while True:
-            with Attempt(service, node, calling.alarms, when, self._silence) as attempt:
-                attempt.answer = answer = await send(request)
-                if idempotent and answer.connection is not None:
-                    await whole(answer)
-            if attempt.outcome.ok:
-                return _given(attempt)
-            if retrying is None:
-                retrying = Retrying(calling, service, request, key, Attempts(idempotent, self._deadline))
-            other = await retrying.next(attempt)
+            attempt = Attempt(service, node, calling.alarms, when)
+            answer: aiohttp.ClientResponse | Exception
+            try:
+                answer = response = await send(request)
+                if idempotent and response.connection is not None:
+                    await whole(response)
+            except BaseException as error:
+                answer = attempt.failed(error)
+            else:
+                if attempt.answered(response, self._silence):
+                    return response
+            retrying = retrying or Retrying(calling, service, request, key, Attempts(idempotent, self._deadline))
+            other = await retrying.next(attempt, answer)
             if other is None:
-                return _given(attempt)
+                return _given(answer, node)
             node, when = other, self._until(request, service, retrying.state)
 
     async def _wait(self, request: aiohttp.ClientRequest, service: Service, key: str | None) -> Node[Link]:
@@ -92,13 +96,12 @@ class Call:
         return deadline_of(left, now)
 
 
-def _given(attempt: Attempt) -> aiohttp.ClientResponse:
+def _given(answer: aiohttp.ClientResponse | Exception, node: Node[Link]) -> aiohttp.ClientResponse:
     """What the last attempt gave, for the caller. Its error knows no more than the service's name by itself."""
-    answer, instance = attempt.answer, attempt.node.instance
     if isinstance(answer, aiohttp.ClientResponse):
         return answer
-    where = f"{instance.id} at {instance.address}"
+    where = f"{node.instance.id} at {node.instance.address}"
     if isinstance(answer, TimeoutError) and not isinstance(answer, aiohttp.ClientError):
-        raise aiohttp.ServerTimeoutError(f"{instance.service}: no answer in time from {where}") from answer
+        raise aiohttp.ServerTimeoutError(f"{node.instance.service}: no answer in time from {where}") from answer
     answer.add_note(f"the instance was {where}")
     raise answer

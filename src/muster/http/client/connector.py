@@ -21,7 +21,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from muster.http.client.dialing import Dialing
 from muster.http.client.errors import Stranger
 from muster.http.client.identity import HEADER, Verdict, health_path, judge, why_not
-from muster.http.client.methods import SAFE
 from muster.model.instance import Instance
 
 if TYPE_CHECKING:
@@ -48,7 +47,8 @@ def connector_to(instance: Instance, dialing: Dialing, broken: Broken) -> Instan
 class InstanceConnector(aiohttp.TCPConnector):
     """aiohttp's connection pool for one instance: whatever host a URL names, it connects to this instance.
 
-    Calls `broken` whenever it finds that it cannot.
+    `connect` raises ClientConnectorError or TimeoutError where there is no connection, and nothing of a request was
+    sent; `broken` is called whenever none can be made.
     """
 
     def __init__(self, instance: Instance, dialing: Dialing, broken: Broken) -> None:
@@ -62,16 +62,13 @@ class InstanceConnector(aiohttp.TCPConnector):
         self._instance = instance
         self.broken = broken
 
-    async def connect(
+    async def connect_surely(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """A connection for `req`, which stands at this very moment. Raises ClientConnectorError or TimeoutError where
-        there is none: nothing of `req` was sent."""
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            if req.method in SAFE or not _has_ended(connection):
-                return connection
+        """As `connect`, and the connection stands at this very moment: for requests that will not be sent again."""
+        while _has_ended(connection := await self.connect(req, traces, timeout)):
             connection.close()
+        return connection
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -100,7 +97,7 @@ class VerifyingConnector(InstanceConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """As InstanceConnector; raises Stranger too, where somebody else answers."""
+        """Raises Stranger too, where somebody else answers."""
         closing = False
         while True:
             connection = await super().connect(req, traces, timeout)
@@ -157,9 +154,8 @@ class VerifyingConnector(InstanceConnector):
 def _has_ended(connection: Connection) -> bool:
     """Whether the server has closed an idle connection, of which a busy event loop has not heard yet (1.4 µs).
 
-    What is sent on such a connection is lost, and nobody knows whether it was processed; a request that may be
-    processed twice is sent again in that case, and does not pay for the look. Nothing is due on an idle connection, so
-    whatever can be read from it means its end.
+    What is sent on such a connection is lost, and nobody knows whether it was processed. Requests that may be processed
+    twice do not pay for the look. Nothing is due on an idle connection, so whatever can be read from it means its end.
     """
     transport = connection.transport
     if transport is None:

@@ -1,16 +1,7 @@
-"""Which requests may be processed twice. Pure."""
-
-from __future__ import annotations
-
-import aiohttp
+"""Which requests say by themselves that they may be processed twice."""
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that are tried again without being declared idempotent (RFC 9110, section 9.2.1)."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """A header by which a request is declared idempotent (draft-ietf-httpapi-idempotency-key-header)."""
-
-
-def declares_itself(request: aiohttp.ClientRequest) -> bool:
-    """Whether the request says by itself that it may be processed twice."""
-    return request.method in SAFE or IDEMPOTENCY_KEY in request.headers

@@ -47,16 +47,16 @@ class Retrying:
         self._request = request
         self._tried: list[Node[Link]] = []
 
-    async def next(self, attempt: Attempt) -> Node[Link] | None:
-        """Who is to be asked after `attempt` failed, once it is time to; None if its answer is all that there is."""
+    async def next(self, attempt: Attempt, answer: Answer) -> Node[Link] | None:
+        """Who is to be asked after `attempt`, once it is time to; None if its `answer` is all that the caller gets."""
         self._tried.append(attempt.node)
         decision = self._decide(attempt.outcome)
-        self._tell(attempt, decision)
+        self._tell(attempt, answer, decision)
         if isinstance(decision, Fail):
             return None
-        other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, attempt.answer)
+        other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, answer)
         if other is not None:
-            await self._make_way(attempt.answer)
+            await self._make_way(answer)
         return other
 
     def _decide(self, outcome: Outcome) -> Decision:
@@ -85,13 +85,13 @@ class Retrying:
             answer.release()
         await self._request.close()
 
-    def _tell(self, attempt: Attempt, decision: Decision) -> None:
+    def _tell(self, attempt: Attempt, answer: Answer, decision: Decision) -> None:
         """Tell the observer of an attempt that failed, unless it ended with an answer of the application (4xx)."""
         name, observe = self._service.name, self._calling.observe
         method = self._request.method  # not its path, which may hold secrets and has no end of values
         if isinstance(decision, Fail) and decision.exhausted:
             observe(RetryBudgetExhausted(name, method))
-        if isinstance(attempt.answer, aiohttp.ClientResponse) and attempt.answer.status < 500:
+        if isinstance(answer, aiohttp.ClientResponse) and answer.status < 500:
             return
         instance_id, number = attempt.node.instance.id, self.state.sent + self.state.resent
         retrying = not isinstance(decision, Fail)

@@ -49,8 +49,9 @@ class Opening:
 
 @dataclass(eq=False)
 class Service:
-    """One service by one scheme. `entrance` is where requests choose: the pool, or a turnstile before it. `used`: when
-    it was last called, in seconds of the monotonic clock."""
+    """One service by one scheme. `entrance` is where requests choose: the pool, or a turnstile before it. `key`: the
+    header with what requests that belong together have in common. `used`: when it was last called, in seconds of the
+    monotonic clock."""
 
     name: str
     pool: Pool[Link]
@@ -61,6 +62,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.entrance = self.turnstile or self.pool
+        self.key = self.pool.key
 
 
 class Services:

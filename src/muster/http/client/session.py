@@ -17,7 +17,7 @@ from muster.http.client.call import Call
 from muster.http.client.dialing import Dialing
 from muster.http.client.retrying import Calling
 from muster.http.client.routing import Router
-from muster.rpc.current import within
+from muster.rpc.current import serving, within
 
 if TYPE_CHECKING:
     from aiohttp.client import _BaseRequestContextManager, _RequestContextManager
@@ -124,23 +124,24 @@ class Session:
         return self._session.ws_connect(url, **options)
 
     def _send(self, method: str, url: str | URL, idempotent: bool, options: dict[str, Any]) -> Answer:
-        self._check(options)
-        call = self._call(options, idempotent)
+        now = self._begin()
+        if "timeout" in options or serving.get() is not None:
+            call = self._limited(now, options, idempotent)
+        else:
+            call = Call(self._calling, deadline_of(self._timeout, now), self._silence, False, idempotent)
         options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
+        self._check(options)
         return self._session.request(method, url, **options)
 
     async def _handshake(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """The middleware for what aiohttp sends by itself, to open a websocket. Nobody is told of a time limit: it is
         one for the handshake alone."""
         deadline = deadline_of(within(self._timeout), self._begin())
-        return await Call(self._calling, deadline, None, onward=False, idempotent=False)(request, send)
+        return await Call(self._calling, deadline, None, False, False)(request, send)
 
-    def _call(self, options: dict[str, Any], idempotent: bool) -> Call:
+    def _limited(self, now: float, options: dict[str, Any], idempotent: bool) -> Call:
         """What drives the attempts, within the time that `options` and the call that is being served leave."""
-        now, left = self._begin(), within(None)
-        if left is None and "timeout" not in options:
-            deadline = deadline_of(self._timeout, now)
-            return Call(self._calling, deadline, self._silence, onward=False, idempotent=idempotent)
+        left = within(None)
         timeout, silence, head = self._session.timeout, self._silence, self._timeout
         if "timeout" in options:
             timeout, silence = self._given(options["timeout"])
@@ -148,7 +149,7 @@ class Session:
         if left is not None:
             timeout, head = _shortened(timeout, left), within(head)
         options["timeout"] = timeout
-        return Call(self._calling, deadline_of(head, now), silence, onward=bool(timeout.total), idempotent=idempotent)
+        return Call(self._calling, deadline_of(head, now), silence, bool(timeout.total), idempotent)
 
     def _given(self, timeout: float | aiohttp.ClientTimeout | None) -> tuple[aiohttp.ClientTimeout, float | None]:
         """What a request asks for, and the limit on silence. A number says nothing of connecting and of silence."""
@@ -162,7 +163,7 @@ class Session:
         return now
 
     def _check(self, options: dict[str, Any]) -> None:
-        if options.get("proxy") is not None:
+        if "proxy" in options and options["proxy"] is not None:
             raise ValueError("instances are called directly: proxy= cannot be used")
         if self._dialing.server_name is not None:
             options.setdefault("server_hostname", self._dialing.server_name)
