@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import greeter_pb2
+import greeter_pb2_grpc
 import grpc
 import pytest
 
-import greeter_pb2
-import greeter_pb2_grpc
 import muster
 from muster.registry.memory import Memory
 from muster.testing.servers import ConsulServer

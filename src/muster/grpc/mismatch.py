@@ -62,7 +62,7 @@ def expected(field: FieldDescriptor) -> str:
 
 def field_named(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
     """The field with this name, in JSON's spelling or in that of the .proto file."""
-    # Names are ASCII, those in JSON's spelling need not be. Asked for half a surrogate pair, protobuf raises SystemError.
+    # Names are ASCII, those in JSON's spelling need not be; for half a surrogate pair protobuf raises SystemError.
     found: FieldDescriptor | None = descriptor.fields_by_name.get(name) if name.isascii() else None
     return found or next((field for field in descriptor.fields if field.json_name == name), None)
 
