@@ -15,7 +15,7 @@ from enum import Enum, auto
 from random import Random
 from typing import Generic, TypeVar
 
-from muster.agent.catalog.catalog import Topic
+from muster.agent.catalog.topics import Topic
 
 DEFAULT_WAIT = 300.0
 LONGEST_WAIT = 600.0

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from muster.agent.catalog.catalog import Topic
+from muster.agent.catalog.topics import Topic
 
 EVENTS: Topic = ("events", "")
 _KEPT = 256

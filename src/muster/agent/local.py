@@ -14,8 +14,9 @@ from random import Random
 from types import MappingProxyType
 from typing import NamedTuple
 
-from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
+from muster.agent.catalog.topics import Topic
 from muster.agent.checks.definition import CheckDefinition
 from muster.agent.checks.running import RunningChecks
 from muster.agent.checks.state import CriticalSince, Result, expired, reported

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from muster.agent.blocking import Waiters
-from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.catalog import Catalog
+from muster.agent.catalog.topics import Topic
 from muster.agent.encoded import EncodedAnswers
 from muster.agent.events import Events
 from muster.agent.identity import Identity, node_check, node_row, server_row

@@ -6,20 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from muster.agent.catalog.catalog import (
+from muster.agent.catalog.catalog import Catalog, UnknownService
+from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
+from muster.agent.catalog.topics import (
     CHECKS,
     EXTINCTION,
     NODES,
     SERVICES,
-    Catalog,
-    UnknownService,
     checks_of,
     checks_on,
     health_of,
     instances_of,
     node_of,
 )
-from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
 from muster.model.check import Health
 
 NODE = NodeRow("n1", "127.0.0.1")

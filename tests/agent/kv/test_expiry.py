@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.rows import CheckRow, NodeRow
+from muster.agent.catalog.topics import Topic
 from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pair, Pairs
 from muster.agent.kv.sessions import SESSIONS, BadSession, Session, Sessions

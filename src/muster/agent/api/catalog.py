@@ -7,8 +7,8 @@ from muster.agent.api.reading import catalog_filter, only_wanted, query, reading
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import NODES, SERVICES, instances_of
 from muster.agent.catalog.rows import NodeRow, ServiceRow
+from muster.agent.catalog.topics import NODES, SERVICES, instances_of
 from muster.agent.filter import schema
 from muster.agent.state import State
 from muster.registry.consul import wire

@@ -12,7 +12,8 @@ from muster.agent.api.reading import catalog_filter, flag, only_wanted, query, r
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import Entry, health_of, instances_of
+from muster.agent.catalog.catalog import Entry
+from muster.agent.catalog.topics import health_of, instances_of
 from muster.agent.filter import schema
 from muster.agent.state import State
 

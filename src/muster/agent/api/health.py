@@ -17,8 +17,9 @@ from muster.agent.api.reading import (
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import CHECKS, NODES, Entry, checks_of, health_of
+from muster.agent.catalog.catalog import Entry
 from muster.agent.catalog.rows import CheckRow
+from muster.agent.catalog.topics import CHECKS, NODES, checks_of, health_of
 from muster.agent.filter import schema
 from muster.agent.state import State
 from muster.model.check import Health

@@ -15,7 +15,7 @@ from muster.agent.api.reading import plain_query, plain_reading, require_datacen
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found
-from muster.agent.catalog.catalog import Topic
+from muster.agent.catalog.topics import Topic
 from muster.agent.kv.pairs import Pair, PairWrite, grouped, pair_at, pairs_below
 from muster.agent.state import State
 from muster.registry.consul import wire

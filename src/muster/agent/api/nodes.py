@@ -9,7 +9,7 @@ from muster.agent.api.reading import catalog_filter, only_wanted, query, reading
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import checks_on
+from muster.agent.catalog.topics import checks_on
 from muster.agent.filter import schema
 from muster.agent.state import State
 from muster.registry.consul import wire

@@ -10,7 +10,7 @@ from muster.agent.api.reading import plain_query, plain_reading, require_datacen
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found
-from muster.agent.catalog.catalog import NODES
+from muster.agent.catalog.topics import NODES
 from muster.agent.identity import API_VERSION
 from muster.agent.state import State
 

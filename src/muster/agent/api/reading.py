@@ -13,7 +13,7 @@ import msgspec
 from muster.agent.api.answer import JSON, Answer, Headers, Query, Refused
 from muster.agent.api.request import KEPT_QUERY, Params, Request, parse_query
 from muster.agent.blocking import Found, Patience
-from muster.agent.catalog.catalog import CHECKS, EXTINCTION, Topic, connected_to, node_of
+from muster.agent.catalog.topics import CHECKS, EXTINCTION, Topic, connected_to, node_of
 from muster.agent.filter import BadFilter, Matches, compile_filter
 from muster.agent.filter.schema import Schema
 from muster.agent.state import State

@@ -12,8 +12,8 @@ from muster.agent.api.reading import NOT_ASKED, plain_query, plain_reading, requ
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found
-from muster.agent.catalog.catalog import Topic
 from muster.agent.catalog.rows import NODE_HEALTH_CHECK
+from muster.agent.catalog.topics import Topic
 from muster.agent.kv.sessions import SESSIONS, BadSession, Behavior, Session, session_at
 from muster.agent.state import State
 from muster.registry.consul import wire

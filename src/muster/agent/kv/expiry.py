@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from muster.agent.catalog.catalog import Topic
+from muster.agent.catalog.topics import Topic
 from muster.agent.kv.sessions import Session, Sessions
 
 _PATIENCE = 2

@@ -10,9 +10,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from muster.agent.catalog.catalog import Topic
 from muster.agent.catalog.rows import NO_STAMP, Stamp
 from muster.agent.catalog.sequence import Sequence
+from muster.agent.catalog.topics import Topic
 
 _MOST_GRAVES = 4096
 """Removed keys that are remembered one by one; of those before them only the last index is."""

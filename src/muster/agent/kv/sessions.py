@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from muster.agent.catalog.catalog import Catalog, Topic
+from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.rows import NO_STAMP, Stamp
 from muster.agent.catalog.sequence import Sequence
+from muster.agent.catalog.topics import Topic
 from muster.agent.kv.pairs import Pairs
 from muster.model.check import Health
 
