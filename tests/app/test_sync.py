@@ -214,7 +214,7 @@ def test_it_may_be_used_in_a_thread_of_an_async_program() -> None:
         assert asyncio.run(program(client)) == "Hello, x!Hello, y!"
 
 
-def test_the_loops_own_thread_cannot_wait_for_itself() -> None:
+def test_an_observer_cannot_use_the_client_that_it_observes() -> None:
     """An observer is called there."""
     raised: list[BaseException] = []
 
@@ -226,7 +226,7 @@ def test_the_loops_own_thread_cannot_wait_for_itself() -> None:
 
     with muster.sync.Client("memory://observed", observe=observe) as client:
         next(client.watch("greeter"))
-    assert "cannot wait for itself" in str(raised[0])
+    assert "cannot use them" in str(raised[0])
 
 
 def test_the_arguments_are_those_of_the_async_client() -> None:

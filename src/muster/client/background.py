@@ -59,13 +59,11 @@ class Background:
         """Enter `manager` on the loop, in a task that lasts until `Opened.close`. Raises what entering raises."""
         return Opened(self, manager)
 
-    def must_not_wait(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Raises RuntimeError in a thread that would wait for `work` for ever."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("this thread is the one that all sync clients wait for: it cannot wait for itself")
+    def must_not_wait_here(self) -> None:
+        """Raises RuntimeError in a thread that would wait for the loop for ever."""
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            raise RuntimeError("an observer is called within the loop that sync clients wait for: it cannot use them")
         if self.abandoned:
-            work.close()
             raise RuntimeError("this was begun before the fork that made this process: begin it anew")
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -145,7 +143,8 @@ class Background:
         self.abandoned = True
         self._selector.abandon()
         self._forking = False
-        self._lock.release()
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            self._lock.release()
 
     def _run(self) -> None:
         self._loop.owner = threading.get_ident()
@@ -192,7 +191,11 @@ class Opened(Generic[T]):
 
     def run(self, work: Coroutine[Any, Any, A]) -> A:
         """Run `work` on the loop, and wait for its result. Closing cancels it, which raises RuntimeError."""
-        self.background.must_not_wait(work)
+        try:
+            self.background.must_not_wait_here()
+        except RuntimeError:
+            work.close()
+            raise
         running = self.background.start(work)
         self._running.add(running)
         try:
@@ -243,7 +246,7 @@ def background() -> Background:
 
 
 def starting() -> threading.RLock:
-    """The lock for whoever starts or stops something of a process. No fork happens while it is held."""
+    """The lock for whoever starts or stops something of a process. No fork happens while it is held. Ask each time."""
     return _starting
 
 
@@ -267,13 +270,13 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _running
+    global _running, _starting
     if _running is not None:
         _running.abandon()
         # A reference that nobody gives up, so that also the end of the interpreter closes nothing of it.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(_running))
         _running = None
-    _starting.release()
+    _starting = threading.RLock()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

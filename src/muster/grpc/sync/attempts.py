@@ -1,7 +1,7 @@
 """One attempt on a sync channel, in the shape of the grpc.aio calls that `grpc.attempting` works with.
 
-An attempt is created inside the loop (`client.background`) and made outside of it, since interceptors and serializers
-of the user's run then, and may block.
+An attempt is created inside the loop (`client.background`) and made outside of it, since interceptors of the user's run
+then, and may block.
 """
 
 from __future__ import annotations
@@ -84,20 +84,23 @@ class Here(Attempt):
 
 
 class Elsewhere(Attempt):
-    """An attempt that gRPC's threads work on: `call` is its future or its stream, once `launch` has been called."""
+    """An attempt that gRPC's threads work on: `call` is its future or its stream, once it has been launched."""
 
     call: Any = None
 
-    def __init__(self, background: Background, start: Callable[[], Any]) -> None:
+    def __init__(self, background: Background, start: Callable[[], Any], *, inside: bool = False) -> None:
+        """`inside`: `start` is gRPC's alone and does not block, so that nobody has to step outside for it."""
         self._background = background
         self._start = start
         self._launched = threading.Event()
         self._failure: Exception = Failure(CANCELLED)
         self._unwanted = False
-        background.after(self.launch)
+        if inside:
+            self._launch()
+        else:
+            background.after(self._launch)
 
-    def launch(self) -> None:
-        """Called outside, once."""
+    def _launch(self) -> None:
         background = self._background
         background.do(Background.occupy, background)
         try:

@@ -52,19 +52,21 @@ class Bridge:
         await self._background.aside(self._channel.close)
 
     def unary_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
-        return Stub(self._background, self._carrying(method).unary_unary(method, *codec, **named), Answer)
+        return self._stub("unary_unary", Answer, method, codec, named)
 
     def unary_stream(self, method: str, *codec: Any, **named: Any) -> Stub:
-        return Stub(self._background, self._carrying(method).unary_stream(method, *codec, **named), Dialogue)
+        return self._stub("unary_stream", Dialogue, method, codec, named)
 
     def stream_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
-        return Stub(self._background, self._carrying(method).stream_unary(method, *codec, **named), None)
+        return self._stub("stream_unary", None, method, codec, named)
 
     def stream_stream(self, method: str, *codec: Any, **named: Any) -> Stub:
-        return Stub(self._background, self._carrying(method).stream_stream(method, *codec, **named), Dialogue)
+        return self._stub("stream_stream", Dialogue, method, codec, named)
 
-    def _carrying(self, method: str) -> grpc.Channel:
-        return self._own if method.startswith(OWN) else self._channel
+    def _stub(self, kind: str, shape: Any, method: str, codec: tuple[Any, ...], named: dict[str, Any]) -> Stub:
+        channel = self._own if method.startswith(OWN) else self._channel
+        blocking = getattr(channel, kind)(method, *codec, **named)
+        return Stub(self._background, blocking, shape, plain=innermost(channel) is channel)
 
     def _hear(self, state: grpc.ChannelConnectivity) -> None:
         """Called by a thread of gRPC. It goes on in a forked child, whose parent's loop does not want to hear it."""

@@ -21,22 +21,26 @@ from muster.grpc.sync.failure import CANCELLED
 class Stub:
     """A multicallable: `blocking` for threads; called, it makes a call of grpc.aio's shape."""
 
-    def __init__(self, background: Background, blocking: Any, shape: type[Answer] | type[Dialogue] | None) -> None:
+    def __init__(
+        self, background: Background, blocking: Any, shape: type[Answer] | type[Dialogue] | None, *, plain: bool
+    ) -> None:
+        """`plain`: no interceptor is in between."""
         self.blocking = blocking
         self._background = background
         self._shape = shape
+        self._plain = plain
 
     def __call__(self, request: Any = None, **terms: Any) -> Any:
         assert self._shape is not None, "muster itself makes no calls of this kind"
-        return self._shape(self._background, self.blocking, request, terms)
+        return self._shape(self._background, self.blocking, request, terms, plain=self._plain)
 
 
 class Answer(Elsewhere):
     """A unary call. Awaiting it gives the response, or raises AioRpcError."""
 
-    def __init__(self, background: Background, stub: Any, request: Any, terms: dict[str, Any]) -> None:
+    def __init__(self, background: Background, stub: Any, request: Any, terms: dict[str, Any], *, plain: bool) -> None:
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        super().__init__(background, partial(stub.future, request, **terms))
+        super().__init__(background, partial(stub.future, request, **terms), inside=plain)
 
     def __await__(self) -> Generator[Any, None, Any]:
         try:
@@ -63,12 +67,12 @@ class Dialogue(Elsewhere):
     It takes a thread to read a sync stream, from the first answer that is asked for until the stream ends.
     """
 
-    def __init__(self, background: Background, stub: Any, request: Any, terms: dict[str, Any]) -> None:
+    def __init__(self, background: Background, stub: Any, request: Any, terms: dict[str, Any], *, plain: bool) -> None:
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._incoming: asyncio.Queue[Any] = asyncio.Queue()
         self._reading = False
         given = iter(self._outgoing.get, EOF) if request is None else request
-        super().__init__(background, partial(stub, given, **terms))
+        super().__init__(background, partial(stub, given, **terms), inside=plain)
 
     async def write(self, request: Any) -> None:
         self._outgoing.put(request)

@@ -55,6 +55,7 @@ class Threaded(Attempting):
 
     def _wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
         """Whether `ready` becomes true in so many seconds. It is asked whenever an attempt is sent or the call ends."""
+        self._background.must_not_wait_here()
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             moved = threading.Event()
