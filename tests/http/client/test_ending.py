@@ -9,10 +9,12 @@ import aiohttp
 import pytest
 
 from muster.http.client.ending import of_error, of_status, retry_after
-from muster.http.client.errors import Stranger
+from muster.http.client.errors import NotTaken, Stranger
 from muster.model.outcome import Outcome
 
 KEY = Mock(host="greeter", port=80, is_ssl=False, ssl=True)
+NOT_TAKEN = aiohttp.ConnectionTimeoutError("late")
+NOT_TAKEN.__cause__ = NotTaken()
 CONNECTOR_ERROR = aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))
 
 
@@ -45,7 +47,8 @@ def test_only_who_cannot_now_is_asked_when_to_come_back() -> None:
     [
         (CONNECTOR_ERROR, "UNAVAILABLE", True),
         (Stranger(KEY, "a stranger"), "UNAVAILABLE", True),
-        (aiohttp.ConnectionTimeoutError("late"), "UNAVAILABLE", True),
+        (NOT_TAKEN, "UNAVAILABLE", True),
+        (aiohttp.ConnectionTimeoutError("no free connection"), "ABORTED", False),
         (aiohttp.ServerDisconnectedError(), "UNAVAILABLE", False),
         (aiohttp.ClientOSError(104, "reset"), "UNAVAILABLE", False),
         (aiohttp.ClientPayloadError("cut off"), "UNAVAILABLE", False),

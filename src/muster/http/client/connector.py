@@ -19,7 +19,7 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from muster.http.client.dialing import Dialing
-from muster.http.client.errors import Stranger
+from muster.http.client.errors import NotTaken, Stranger
 from muster.http.client.identity import HEADER, Verdict, health_path, judge, why_not
 from muster.model.instance import Instance
 
@@ -81,9 +81,10 @@ class InstanceConnector(aiohttp.TCPConnector):
         except aiohttp.ClientConnectorError as error:
             self.broken(str(error))
             raise
-        except TimeoutError:
-            self.broken(f"{self._instance.address} took no connection in {timeout.sock_connect:g} s")
-            raise
+        except TimeoutError as error:
+            why = f"{self._instance.address} took no connection in {timeout.sock_connect} s"
+            self.broken(why)
+            raise NotTaken(why) from error
 
 
 class VerifyingConnector(InstanceConnector):

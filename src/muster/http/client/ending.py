@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from aiohttp import hdrs
 
+from muster.http.client.errors import NotTaken
 from muster.model.outcome import Outcome
 from muster.rpc.status import code_from_http
 
@@ -20,8 +21,9 @@ REFUSED = "FAILED_PRECONDITION"
 """For 4xx: what was wrong with the request. None of them speaks against the instance, as some gRPC codes do that 405,
 413 and 429 are mapped to."""
 
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""aiohttp raises these before a connection stands, so that nothing of the request was sent."""
+NO_ROOM = "ABORTED"
+"""For a request that found no free connection in the time that its caller gave it: the limit is the client's own, so it
+speaks against nobody, and another attempt would wait as long again."""
 
 CUT_OFF = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError)
 """The connection ended before the answer did."""
@@ -41,7 +43,10 @@ def of_status(status: int, headers: Mapping[str, str], seconds: float) -> Outcom
 def of_error(error: BaseException, seconds: float) -> Outcome:
     """The outcome of an attempt that ended with `error`."""
     match error:
-        case _ if isinstance(error, NEVER_SENT):
+        case aiohttp.ConnectionTimeoutError() if not isinstance(error.__cause__, NotTaken):
+            return Outcome(NO_ROOM, seconds=seconds)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            # aiohttp raises these before a connection stands, so that nothing of the request was sent.
             return Outcome("UNAVAILABLE", unprocessed=True, seconds=seconds)
         case TimeoutError():
             return Outcome("DEADLINE_EXCEEDED", seconds=seconds)

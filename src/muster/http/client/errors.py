@@ -54,6 +54,11 @@ class Stranger(aiohttp.ClientConnectorError):
         return str(self.os_error.strerror)
 
 
+class NotTaken(TimeoutError):
+    """An instance took no connection in time: no request was sent. aiohttp makes a ConnectionTimeoutError of it, as it
+    does when no connection of the pool became free in time."""
+
+
 def in_terms_of_aiohttp(error: MusterError, key: ConnectionKey) -> Exception:
     """What a caller of aiohttp's interface gets for `error`, which a pool raised."""
     match error:
