@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import replace
 from itertools import count
@@ -13,7 +12,7 @@ from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found, Patience
 from muster.agent.events import EVENTS, UserEvent
-from muster.agent.filter.matching import compile_pattern
+from muster.agent.filter.pattern import Pattern, compile_pattern
 from muster.agent.state import State
 from muster.registry.consul import wire
 
@@ -91,7 +90,7 @@ def _concerns(state: State, event: UserEvent) -> bool:
     )
 
 
-def _pattern(kind: str, text: str) -> re.Pattern[str]:
+def _pattern(kind: str, text: str) -> Pattern:
     try:
         return compile_pattern(text)
     except ValueError as error:

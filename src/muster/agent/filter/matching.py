@@ -9,6 +9,7 @@ from typing import Any
 
 from muster.agent.filter.expression import And, BadFilter, Expression, Match, Not, Operator
 from muster.agent.filter.grammar import parse_filter
+from muster.agent.filter.pattern import compile_pattern
 from muster.agent.filter.schema import ANY_KEY, OPERATORS, Kind, Schema
 
 Matches = Callable[[Mapping[str, Any]], bool]
@@ -136,18 +137,6 @@ def _go_bool(text: str) -> bool:
     raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
-_GO_REASONS = (
-    ("missing ), unterminated", "missing closing ): `{pattern}`"),
-    ("unbalanced parenthesis", "unexpected ): `{pattern}`"),
-    ("unterminated character set", "missing closing ]: `{rest}`"),
-    ("nothing to repeat", "missing argument to repetition operator: `{at}`"),
-    ("multiple repeat", "invalid nested repetition operator: `{twice}`"),
-    ("bad escape (end of pattern)", "trailing backslash at end of expression: ``"),
-    ("bad escape", "invalid escape sequence: `{escape}`"),
-    ("bad character range", "invalid character class range: `{range}`"),
-)
-
-
 def _search(pattern: str) -> _Test:
     """Whether a regular expression is found anywhere in a text."""
     try:
@@ -155,25 +144,3 @@ def _search(pattern: str) -> _Test:
     except ValueError as error:
         raise BadFilter(f'Failed to compile regular expression "{pattern}": {error}') from None
     return lambda value: found(value) is not None
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A regular expression. Raises ValueError with Go's text.
-
-    Python's dialect is wider than Go's, and a pattern made to be slow is slow in it.
-    """
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(_go_reason(pattern, error)) from None
-
-
-def _go_reason(pattern: str, error: Exception) -> str:
-    """Why Go would not have compiled a pattern that Python does not."""
-    at = getattr(error, "pos", None) or 0
-    for start, reason in _GO_REASONS:
-        if str(error).startswith(start):
-            parts = {"at": pattern[at : at + 1], "twice": pattern[at - 1 : at + 1], "escape": pattern[at : at + 2]}
-            text = reason.format(pattern=pattern, rest=pattern[at:], range=pattern[at : at + 3], **parts)
-            return f"error parsing regexp: {text}"
-    return f"error parsing regexp: {error}"
