@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+import typer
+
 from muster.cli.options import AsJSON, RegistryURL, ServiceName
 from muster.cli.output import plain, print_json, print_line
-from muster.cli.running import run
+from muster.cli.running import run, until_done_or_signalled
 from muster.cli.snapshots import snapshot_data, state_of
 from muster.model.check import Health
 from muster.model.events import ignore
@@ -21,10 +23,10 @@ def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = Fal
 
     Example: **muster watch greeter**
     """
-    run(_follow(name, registry, as_json))
+    raise typer.Exit(run(until_done_or_signalled(_follow(name, registry, as_json))))
 
 
-async def _follow(name: str, registry: str | None, as_json: bool) -> None:
+async def _follow(name: str, registry: str | None, as_json: bool) -> int:
     from muster import Client
 
     async with Client(registry, observe=ignore) as client:
@@ -33,6 +35,7 @@ async def _follow(name: str, registry: str | None, as_json: bool) -> None:
                 print_json(snapshot_data(snapshot), indent=None)
             else:
                 print_line(plain(_line(snapshot)))
+    return 0
 
 
 def _line(snapshot: Snapshot) -> str:
