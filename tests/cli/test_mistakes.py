@@ -166,3 +166,11 @@ def test_version(muster: Command) -> None:
 
 def test_without_arguments_there_is_help(muster: Command) -> None:
     assert "Usage: muster" in (muster().out + muster().err)
+
+
+def test_the_port_of_a_service_is_taken(muster: Command, taken: str) -> None:
+    program = f"import muster\nservice = muster.Service('a', port={taken.partition(':')[2]}, registry='memory://x')"
+    (muster.directory / "service_there.py").write_text(program)
+    done = muster("run", "service_there:service")
+    assert done.status == 1
+    assert taken in done.error
