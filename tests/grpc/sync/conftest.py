@@ -115,13 +115,15 @@ class Greeter:
         self.server.stop(grace).wait()
 
 
-def start_greeter(id: str, port: int = 0) -> Greeter:
+def start_greeter(id: str, port: int = 0, credentials: Any = None) -> Greeter:
     server = grpc.server(futures.ThreadPoolExecutor(32), options=(("grpc.so_reuseport", 0),))
     say = Say(id)
     checks = health.HealthServicer()
     add_SayServicer_to_server(say, server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    greeter = Greeter(id, say, checks, server, server.add_insecure_port(f"127.0.0.1:{port}"))
+    address = f"127.0.0.1:{port}"
+    bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    greeter = Greeter(id, say, checks, server, bound)
     greeter.serving(True)
     server.start()
     return greeter
@@ -186,8 +188,8 @@ class World:
     book: Book = field(default_factory=Book)
     events: list[Event] = field(default_factory=list)
 
-    def greeter(self, id: str = "a", port: int = 0) -> Greeter:
-        greeter = start_greeter(id, port)
+    def greeter(self, id: str = "a", port: int = 0, credentials: Any = None) -> Greeter:
+        greeter = start_greeter(id, port, credentials)
         self.stack.callback(greeter.stop)
         return greeter
 

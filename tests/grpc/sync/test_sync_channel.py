@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
@@ -144,6 +145,60 @@ def test_interceptors(world, where: str) -> None:
     with pytest.raises(grpc.RpcError, match="knows nobody"):
         nobody = client.channel("nobody")
         SayStub(nobody if within else grpc.intercept_channel(nobody, adding)).Hello(HelloRequest())
+
+
+class Opaque(grpc.Channel):
+    """What a tracing library may make of a channel: nobody can look into it."""
+
+    def __init__(self, inner: grpc.Channel) -> None:
+        self.inner = inner
+
+    def subscribe(self, callback: Any, try_to_connect: bool = False) -> None:
+        self.inner.subscribe(callback, try_to_connect)
+
+    def unsubscribe(self, callback: Any) -> None:
+        self.inner.unsubscribe(callback)
+
+    def unary_unary(self, method: str, *codec: Any) -> Any:
+        return self.inner.unary_unary(method, *codec)
+
+    def unary_stream(self, method: str, *codec: Any, **named: Any) -> Any:
+        return self.inner.unary_stream(method, *codec, **named)
+
+    def stream_unary(self, method: str, *codec: Any, **named: Any) -> Any:
+        return self.inner.stream_unary(method, *codec, **named)
+
+    def stream_stream(self, method: str, *codec: Any, **named: Any) -> Any:
+        return self.inner.stream_stream(method, *codec, **named)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    __enter__ = __exit__ = close
+
+
+def test_channels_that_cannot_be_looked_into(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = grpc.insecure_channel
+    monkeypatch.setattr(grpc, "insecure_channel", lambda *given, **named: Opaque(make(*given, **named)))
+    greeters = [world.greeter("a"), world.greeter("b")]
+    say = world.stub(*greeters, idempotent={"*"})
+    assert {say.Hello(HelloRequest()).served_by for _ in range(40)} == {"a", "b"}
+    greeters[0].stop()
+    assert {say.Hello(HelloRequest()).served_by for _ in range(40)} == {"b"}
+
+
+def test_tls(world) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    pair = certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes()
+    greeter = world.greeter("a", credentials=grpc.ssl_server_credentials([pair]))
+    trusting = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+    say = world.stub(greeter, dialing=Dialing(credentials=trusting))
+    token = grpc.access_token_call_credentials("secret")
+    assert say.Hello(HelloRequest(name="x"), credentials=token).served_by == "a"
+    assert greeter.say.metadata[-1]["authorization"] == "Bearer secret"
+    with pytest.raises(grpc.RpcError, match="no instance"):
+        SayStub(world.client().channel("greeter")).Hello(HelloRequest(), timeout=5)
 
 
 def test_opentelemetry_sees_calls_and_no_health_checks(world) -> None:
