@@ -159,8 +159,8 @@ class Opaque(grpc.Channel):
     def unsubscribe(self, callback: Any) -> None:
         self.inner.unsubscribe(callback)
 
-    def unary_unary(self, method: str, *codec: Any) -> Any:
-        return self.inner.unary_unary(method, *codec)
+    def unary_unary(self, method: str, *codec: Any, **named: Any) -> Any:
+        return self.inner.unary_unary(method, *codec, **named)
 
     def unary_stream(self, method: str, *codec: Any, **named: Any) -> Any:
         return self.inner.unary_stream(method, *codec, **named)
