@@ -147,6 +147,7 @@ def test_what_ends_by_itself_is_told_of(caplog: pytest.LogCaptureFixture) -> Non
 
     with caplog.at_level(logging.ERROR, "muster.background"):
         opened = background().open(failing())
+        assert opened._ended.exception(5) is not None
         with pytest.raises(ExceptionGroup):
             opened.close()
     assert "ended by itself" in caplog.text
