@@ -184,6 +184,8 @@ class Opened(Generic[T]):
     def __init__(self, background: Background, manager: AbstractAsyncContextManager[T]) -> None:
         self.background = background
         self._running: set[Future[Any]] = set()
+        self._ending = threading.Lock()
+        self._ended_for_good = False
         self._closing = asyncio.Event()
         self._entered: Future[T] = Future()
         self._ended = background.start(self._keep(manager))
@@ -196,8 +198,7 @@ class Opened(Generic[T]):
         except RuntimeError:
             work.close()
             raise
-        running = self.background.start(work)
-        self._running.add(running)
+        running = self._begin(work)
         try:
             return running.result()
         except CancelledError:
@@ -206,12 +207,25 @@ class Opened(Generic[T]):
             running.cancel()
             self._running.discard(running)
 
+    def _begin(self, work: Coroutine[Any, Any, A]) -> Future[A]:
+        """In one step with looking whether it is closed: what begins after `close` has looked would wait for ever."""
+        with self._ending:
+            if self._ended_for_good:
+                work.close()
+                raise RuntimeError("the client was closed meanwhile")
+            running = self.background.start(work)
+            self._running.add(running)
+        return running
+
     def close(self) -> None:
         """Raises what leaving raises. In a forked child it does nothing: there, nothing of this is open."""
         if self.background.abandoned:
             return
-        for running in tuple(self._running):
-            running.cancel()
+        with self._ending:
+            self._ended_for_good = True
+            running = tuple(self._running)
+        for work in running:
+            work.cancel()
         self.background.call(self._closing.set)
         self._ended.result()
 
