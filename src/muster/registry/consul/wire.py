@@ -16,7 +16,16 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-_ACRONYMS = {"id": "ID", "ttl": "TTL", "http": "HTTP", "tcp": "TCP", "grpc": "GRPC", "tls": "TLS", "udp": "UDP", "kv": "KV"}
+_ACRONYMS = {
+    "id": "ID",
+    "ttl": "TTL",
+    "http": "HTTP",
+    "tcp": "TCP",
+    "grpc": "GRPC",
+    "tls": "TLS",
+    "udp": "UDP",
+    "kv": "KV",
+}
 
 
 def consul_key(name: str) -> str:
