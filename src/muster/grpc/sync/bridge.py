@@ -26,21 +26,24 @@ class Bridge:
         self._own = own
         self._core = _core(channel)
         self._background = background
-        self._state = grpc.ChannelConnectivity.IDLE
+        self._heard = grpc.ChannelConnectivity.IDLE
+        self._was_ready = False
         self._moved = asyncio.Event()
         self._closed = False
         channel.subscribe(self._hear, try_to_connect=True)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """The state at this very moment (0.3 µs)."""
-        if self._closed:
-            return grpc.ChannelConnectivity.SHUTDOWN
-        if self._core is None:
-            return self._state
-        return _STATES[self._core.check_connectivity_state(try_to_connect)]
+        """The state at this very moment (0.3 µs).
+
+        Of a channel that cannot be looked into, the state that was last heard, which comes late: whoever does not want
+        to connect has a proven connection, so it is READY until it has been heard to be, and to be no more.
+        """
+        if self._core is None and not self._closed and not self._was_ready and not try_to_connect:
+            return grpc.ChannelConnectivity.READY
+        return self._now(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        while self.get_state() is last_observed_state:
+        while self._now() is last_observed_state:
             self._moved.clear()
             await self._moved.wait()
 
@@ -68,6 +71,13 @@ class Bridge:
         blocking = getattr(channel, kind)(method, *codec, **named)
         return Stub(self._background, blocking, shape, plain=innermost(channel) is channel)
 
+    def _now(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        if self._closed:
+            return grpc.ChannelConnectivity.SHUTDOWN
+        if self._core is None:
+            return self._heard
+        return _STATES[self._core.check_connectivity_state(try_to_connect)]
+
     def _hear(self, state: grpc.ChannelConnectivity) -> None:
         """Called by a thread of gRPC. It goes on in a forked child, whose parent's loop does not want to hear it."""
         if self._background.abandoned:
@@ -76,7 +86,8 @@ class Bridge:
             self._background.call(self._note, state)
 
     def _note(self, state: grpc.ChannelConnectivity) -> None:
-        self._state = state
+        self._heard = state
+        self._was_ready = self._was_ready or state is grpc.ChannelConnectivity.READY
         self._moved.set()
 
 
