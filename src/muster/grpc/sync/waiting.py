@@ -24,8 +24,8 @@ from muster.model.outcome import Outcome
 def answer(work: Work) -> Any:
     """Make the call, with as many attempts as it takes. Called outside; raises the call's error.
 
-    Most calls need one attempt, on an instance that is ready. That much is done here, in 8 µs of CPU where a Waiting takes
-    17 (a bare call: 190). A Waiting takes over when anything else happens.
+    Most calls need one attempt, on an instance that is ready. That much is done here, in 8 µs of CPU where a Waiting
+    takes 17 (a bare call: 190). A Waiting takes over when anything else happens.
     """
     first = work.background.do(_begin, work)
     if first is None:
