@@ -37,10 +37,19 @@ class Keeper:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                await asyncio.to_thread(self._write, self._take())
+                await self._written(self._take())
                 await asyncio.sleep(INTERVAL)
         finally:
             self._write(self._take())
+
+    async def _written(self, snapshots: dict[tuple[str, str], Known | Absent]) -> None:
+        """Write on a thread. Being cancelled waits for it: who starts next may look for the files at once."""
+        writing = asyncio.get_running_loop().run_in_executor(None, self._write, snapshots)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
 
     def _take(self) -> dict[tuple[str, str], Known | Absent]:
         taken, self._dirty = self._dirty, {}
