@@ -1,4 +1,4 @@
-"""What Consul 1.8.7 does to keys, without Consul: like_consul/test_kv.py compares with the real one."""
+"""What Consul 1.8.7 does to keys, without Consul: tests/conformance/test_kv.py compares with the real one."""
 
 from __future__ import annotations
 

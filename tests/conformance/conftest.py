@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from muster.agent import Agent
+from tests.asking import ask as ask
 
 _TRANSPORT = {"date", "content-length", "transfer-encoding", "connection", "age"}
 _MASKED = {"CreateIndex", "ModifyIndex", "ContentHash"}
