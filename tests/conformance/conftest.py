@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.asking import ask as ask
 
 from muster.agent import Agent
-from tests.asking import ask as ask
 
 _TRANSPORT = {"date", "content-length", "transfer-encoding", "connection", "age"}
 _MASKED = {"CreateIndex", "ModifyIndex", "ContentHash"}

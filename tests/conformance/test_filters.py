@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 REGISTER = "/v1/agent/service/register"
 
-SERVICES = [
+SERVICES: list[dict[str, object]] = [
     {"Name": "sieve", "ID": "s1", "Tags": ["v1", "x"], "Port": 80, "Meta": {"env": "prod"}, "Check": {"TTL": "60s"}},
     {"Name": "sieve", "ID": "s2", "Address": "10.0.0.1", "Weights": {"Passing": 3}, "EnableTagOverride": True},
     {"Name": "sieve", "ID": "s3", "Tags": ["v2"], "Check": {"TTL": "60s", "Status": "passing", "Notes": "n"}},

@@ -1,4 +1,4 @@
-"""The texts of failures are Consul 1.8.7's; tests/conformance/test_filters.py compares more of them with the real one."""
+"""The texts of failures are Consul 1.8.7's; tests/conformance/test_filters.py compares more with the real one."""
 
 from __future__ import annotations
 
