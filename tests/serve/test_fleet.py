@@ -21,6 +21,7 @@ from muster.registry.url import open_registry
 from muster.serve.entry import Label, compose
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode
+from muster.serve.reach import by_grpc
 from muster.serve.settings import Timing
 from muster.serve.standing import Pace
 from muster.testing.clock import VirtualTimeLoop
@@ -92,7 +93,9 @@ async def fleet(registrar: Registrar, pace: Pace) -> AsyncIterator[list[Membersh
 
     async def live(number: int, delay: float) -> None:
         await asyncio.sleep(delay)
-        entry = compose(Label("greeter"), f"greeter-{number}", ("127.0.0.1", 9000), (), Timing(beat=pace.beat), None)
+        entry = compose(
+            Label("greeter"), f"greeter-{number}", ("127.0.0.1", 9000), (), Timing(beat=pace.beat), by_grpc(None)
+        )
         member = Membership(registrar, entry, passes, Mode.SELF.standing, pace, Random(rng.random()))
         members.append(member)
         await member.keep()

@@ -18,6 +18,7 @@ from muster.serve.hooks import Hooks
 from muster.serve.life import live, prepared
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode
+from muster.serve.reach import by_grpc
 from muster.serve.settings import Timing
 from muster.serve.standing import Pace
 from muster.testing.clock import VirtualTimeLoop
@@ -25,7 +26,7 @@ from muster.testing.clock import VirtualTimeLoop
 pytestmark = pytest.mark.anyio
 
 TIMING = Timing(drain=2.0, stop=4.5)
-ENTRY = compose(Label("greeter"), "greeter-1", ("127.0.0.1", 9000), (), TIMING, None)
+ENTRY = compose(Label("greeter"), "greeter-1", ("127.0.0.1", 9000), (), TIMING, by_grpc(None))
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from muster.model.events import RegistrationState
 from muster.serve.entry import Label, compose
 from muster.serve.membership import ATTEMPT_LIMIT, Membership
 from muster.serve.mode import Mode
+from muster.serve.reach import by_grpc
 from muster.serve.settings import Timing
 from muster.serve.standing import Pace
 from muster.testing.clock import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
-ENTRY = compose(Label("greeter"), "greeter-1", ("127.0.0.1", 9000), (), Timing(), None)
+ENTRY = compose(Label("greeter"), "greeter-1", ("127.0.0.1", 9000), (), Timing(), by_grpc(None))
 
 
 Scripted = Any

@@ -28,6 +28,7 @@ from muster.serve.lifecycle import Readiness
 from muster.serve.loop import loop_factory
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode, mode_of
+from muster.serve.reach import by_grpc
 from muster.serve.settings import TLS, Limits, Timing
 from muster.serve.signals import until_signalled
 from muster.serve.standing import Pace, Standing
@@ -89,7 +90,7 @@ class Service:
         self._hooks = Hooks()
         self._run: _Run | None = None
         self._busy = False
-        compose(self._label, new_id(name), ("", 1), (), self._timing, tls)  # raises for what no registry takes
+        compose(self._label, new_id(name), ("", 1), (), self._timing, by_grpc(tls))  # raises for what no registry takes
 
     @property
     def name(self) -> str:
@@ -227,7 +228,7 @@ class Service:
             place = place_of(str(registrar)) if registrar else HERE
             where = await advertised((self._listen[0], port), settings.advertise, place)
             label = replace(self._label, zone=settings.zone)
-            entry = compose(label, instance_id, where, self._offered.endpoints, self._timing, self._tls)
+            entry = compose(label, instance_id, where, self._offered.endpoints, self._timing, by_grpc(self._tls))
             membership = self._membership(settings.mode, registrar, entry)
             yield _Run(port, entry, health, membership, server)
         finally:

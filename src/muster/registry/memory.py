@@ -139,7 +139,7 @@ class _Entry:
         given = self.registration.instance
         weight = when_warning(given.weight) if health is Health.WARNING else given.weight
         host = given.host or "127.0.0.1"
-        return replace(given, host=host, health=health, failing=failing, weight=weight, verifiable=True)
+        return replace(given, host=host, health=health, failing=failing, weight=weight)
 
 
 class _Catalog:

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from muster.model.check import Check, GRPCCheck, TCPCheck, TTLCheck
+from muster.model.check import Check, TTLCheck
 from muster.model.endpoint import Endpoint
-from muster.model.instance import GRPC, Instance, join_host_port
+from muster.model.instance import Instance
 from muster.model.service import Registration
-from muster.serve.settings import TLS, Timing
+from muster.serve.reach import Reach, check_of
+from muster.serve.settings import Timing
 
 SELF = "self"
-REACH = "reach"
-"""The two checks: heartbeats of the instance itself, and the registry's own look at it."""
+"""The name of the check that is the instance's own heartbeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def compose(
     where: tuple[str, int],
     endpoints: Iterable[Endpoint],
     timing: Timing,
-    tls: TLS | None,
+    reach: Reach,
 ) -> Registration:
-    """The entry of a gRPC instance that is reached at `where`; an empty host leaves the address to the registry.
+    """The entry of an instance that is reached at `where`; an empty host leaves the address to the registry.
 
     Raises Rejected for what no registry takes.
     """
@@ -61,30 +61,17 @@ def compose(
         service=label.name,
         host=host,
         port=port,
-        protocol=GRPC,
+        protocol=reach.protocol,
         version=label.version,
         tags=tuple(label.tags),
-        metadata=dict(label.metadata),
+        metadata={**label.metadata, **reach.metadata},
         weight=label.weight,
         zone=label.zone,
-        endpoints=digest(endpoints),
-        verifiable=True,
+        endpoints=digest(endpoints) if reach.proves else "",
+        verifiable=reach.proves,
     )
-    checks = (TTLCheck(SELF, timing.ttl), _reach(instance, timing, tls))
+    look = check_of(instance, reach, timing)
+    checks: tuple[Check, ...] = (TTLCheck(SELF, timing.ttl), *(() if look is None else (look,)))
     registration = Registration(instance, checks, timing.deregister_after)
     registration.validate()
     return registration
-
-
-def _reach(instance: Instance, timing: Timing, tls: TLS | None) -> Check:
-    """The registry asks for the instance's id, so that a stranger on a dead instance's port is found out.
-
-    Its certificate is not checked: the registry's node seldom knows the service's authority, and here only the answer
-    matters. Where callers must show a certificate the registry cannot call at all, and an open port has to do.
-    """
-    target = join_host_port(instance.host or "127.0.0.1", instance.port)
-    timeout = min(5.0, timing.reach)
-    if tls and tls.client_ca:
-        return TCPCheck(REACH, target, timing.reach, timeout)
-    secure = tls is not None
-    return GRPCCheck(REACH, target, instance.id, timing.reach, timeout, tls=secure, tls_skip_verify=secure)

@@ -14,7 +14,7 @@ from muster.model.service import Registration
 from muster.registry.consul.mapping import differs, expired, to_wire, unwanted
 from muster.registry.consul.wire import AgentService, HealthCheck, ServiceRegistration, Weights
 
-INSTANCE = Instance("g-1", "greeter", "10.0.0.1", 9000)
+INSTANCE = Instance("g-1", "greeter", "10.0.0.1", 9000, verifiable=True)
 
 
 def written(registration: Registration) -> object:
@@ -52,6 +52,11 @@ def test_the_whole_of_it() -> None:
             }
         ],
     }
+
+
+def test_who_cannot_prove_its_identity_is_not_marked_as_muster_s() -> None:
+    foreign = replace(INSTANCE, protocol="http", version="1.2", verifiable=False)
+    assert to_wire(Registration(foreign)).meta == {"version": "1.2", "protocol": "http"}
 
 
 def test_what_is_empty_is_left_out() -> None:

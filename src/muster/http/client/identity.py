@@ -1,9 +1,6 @@
 """How an instance that is reached by HTTP proves that it is no stranger on its port.
 
-An instance that muster registers says where in its metadata: with `muster-health: /health`, the path `/health/ID`
-answers 2xx with the header `Muster-Instance: ID`, where ID is the instance's own id. A stranger answers 404, or
-something else that lacks the header; many applications answer 200 to any path. 503 with the header says that it is
-this instance and that it wants no calls now. An entry without that metadata cannot be verified.
+The other half of muster.rpc.identity: what a client asks and how it judges the answer.
 """
 
 from __future__ import annotations
@@ -11,9 +8,9 @@ from __future__ import annotations
 from enum import Enum
 
 from muster.model.instance import Instance
-
-METADATA = "muster-health"
-HEADER = "Muster-Instance"
+from muster.rpc.identity import HEADER as HEADER
+from muster.rpc.identity import METADATA as METADATA
+from muster.rpc.identity import path_of
 
 
 class Verdict(Enum):
@@ -25,7 +22,7 @@ class Verdict(Enum):
 def health_path(instance: Instance) -> str | None:
     """The path that proves who an instance is; None for one that cannot be verified."""
     prefix = instance.metadata.get(METADATA, "")
-    return f"{prefix.rstrip('/')}/{instance.id}" if prefix.startswith("/") else None
+    return path_of(prefix, instance.id) if prefix.startswith("/") else None
 
 
 def judge(instance_id: str, status: int, header: str | None) -> Verdict:

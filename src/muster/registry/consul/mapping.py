@@ -2,7 +2,8 @@
 
 name, id, host, port, tags    Name, ID, Address (left out where the node's own is meant), Port, Tags verbatim
 version, protocol, zone       Meta `version`, `protocol`, `zone`
-muster's own                  Meta `muster`: the format's version, and the digest of the endpoints after a ';'
+muster's own                  Meta `muster`: the format's version, and the digest of the endpoints after a ';'; only
+                              where the instance can prove who it is
 metadata                      Meta
 weight                        Weights.Passing, and half of it for Warning
 checks                        `<id>:<name>`, with what they do in Notes
@@ -86,7 +87,7 @@ def _meta(instance: Instance) -> dict[str, str]:
     taken = [key for key in OWN_META if key in instance.metadata]
     if taken:
         raise Rejected(f"instance {instance.id!r}: metadata key {taken[0]!r} is muster's own: use another")
-    marker = f"{FORMAT};{instance.endpoints}" if instance.endpoints else FORMAT
+    marker = (f"{FORMAT};{instance.endpoints}" if instance.endpoints else FORMAT) if instance.verifiable else ""
     own = {VERSION: instance.version, PROTOCOL: instance.protocol, ZONE: instance.zone, MUSTER: marker}
     meta = {**instance.metadata, **{key: value for key, value in own.items() if value}}
     if len(meta) > MAX_METADATA:
