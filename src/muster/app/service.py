@@ -13,7 +13,7 @@ from typing import Self, TypeVar, cast
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
 from muster.model.errors import BadConfiguration, Rejected
-from muster.model.events import Observer, RegistrationChanged
+from muster.model.events import Observer
 from muster.model.instance import Instance, join_host_port
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar, Registry
@@ -29,9 +29,10 @@ from muster.serve.loop import loop_factory
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode, mode_of
 from muster.serve.reach import by_grpc
+from muster.serve.reporting import report
 from muster.serve.settings import TLS, Limits, Timing
 from muster.serve.signals import until_signalled
-from muster.serve.standing import Pace, Standing
+from muster.serve.standing import Pace
 from muster.telemetry.logging import EventLog
 
 H = TypeVar("H", bound=Hook)
@@ -237,7 +238,7 @@ class Service:
     def _membership(self, mode: Mode, registrar: Registrar | None, entry: Registration) -> Membership:
         gate = partial(run.gate, self._hooks.register_check)
         membership = Membership(registrar, entry, gate, mode.standing, Pace(self._timing.beat, self._timing.spread))
-        _report(membership, entry.instance, self._observe)
+        report(membership, entry.instance, self._observe)
         return membership
 
 
@@ -272,18 +273,3 @@ def _writable(registry: Registrar | Registry) -> Registrar:
             "choose another registry, or register='off'"
         )
     return registry
-
-
-def _report(membership: Membership, instance: Instance, observe: Observer) -> None:
-    """Tell `observe` where the registration stands, now and whenever that is something else than it was told last."""
-    told: RegistrationChanged | None = None
-
-    def tell(standing: Standing) -> None:
-        nonlocal told
-        event = RegistrationChanged(instance.service, instance.id, standing.state, standing.why)
-        if event != told:
-            told = event
-            observe(event)
-
-    tell(membership.standing.value)
-    membership.standing.listen(tell)
