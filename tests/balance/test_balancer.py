@@ -100,6 +100,33 @@ def test_a_good_answer_ends_a_row_and_a_cancelled_call_does_not() -> None:
     assert "a" not in world.seen()
 
 
+def test_a_hurried_attempt_counts_for_nothing() -> None:
+    world = World()
+    node = world.node("a")
+    for _ in range(10):
+        node.begin()
+        node.end(Outcome("DEADLINE_EXCEEDED", seconds=0.001, hurried=True))
+    assert "a" in world.seen()
+    assert (node.inflight, node.failures, node.calls, node.usual) == (0, 0, 0.0, None)
+    world.end("a", "DEADLINE_EXCEEDED", 5)
+    assert "a" not in world.seen()
+
+
+def test_a_hurried_trial_is_repeated_later() -> None:
+    world = World()
+    world.end("a", "UNAVAILABLE", 5)
+    world.now += 5
+    trial = world.balancer.choose()
+    assert trial is world.node("a")
+    trial.begin()
+    trial.end(Outcome("DEADLINE_EXCEEDED", seconds=0.001, hurried=True))
+    assert "a" not in world.seen()
+    world.now += 4.9
+    assert "a" not in world.seen()
+    world.now += 0.1
+    assert world.balancer.choose() is trial
+
+
 def test_an_ejected_instance_comes_back_by_a_single_call() -> None:
     world = World()
     world.end("a", "UNAVAILABLE", 5)

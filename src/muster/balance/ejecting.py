@@ -47,6 +47,8 @@ class Ejecting(Generic[L]):
             return False
         if outcome.code == "CANCELLED":  # the caller has lost interest, which decides nothing
             self._again(node, now)
+        elif outcome.hurried:  # nor does this, but the next may be hurried as well: not at once
+            self._again(node, now + self._policy.shortest)
         elif outcome.code in FAULTS:
             self._lengthen(node, now)
         else:
@@ -146,12 +148,12 @@ class Ejecting(Generic[L]):
         node.ejection.until = now + duration(node.ejections, self._policy)
         self.due = min(self.due, node.ejection.until)
 
-    def _again(self, node: Node[L], now: float) -> None:
-        """Try it with another call, as soon as there is one."""
+    def _again(self, node: Node[L], when: float) -> None:
+        """Try it with another call, as soon as there is one from then on."""
         assert node.ejection is not None
         node.ejection.trial = False
-        node.ejection.until = now
-        self.due = min(self.due, now)
+        node.ejection.until = when
+        self.due = min(self.due, when)
 
     def _return(self, node: Node[L], now: float) -> None:
         node.ejection = None

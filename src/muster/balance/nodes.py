@@ -121,11 +121,12 @@ class Node(Generic[L]):
             self.measure.began()
 
     def end(self, outcome: Outcome) -> None:
-        """An attempt has ended. One that was cancelled tells nothing of the instance: the caller has lost interest."""
+        """An attempt has ended. One that was cancelled tells nothing of the instance: the caller has lost interest; nor
+        does one that was hurried."""
         self.inflight -= 1
         if self.measure is not None:
             self.measure.ended(outcome)
-        if outcome.code == "CANCELLED":
+        if outcome.code == "CANCELLED" or outcome.hurried:
             if self.ejection is None:
                 return
         else:
@@ -142,6 +143,11 @@ class Node(Generic[L]):
                     return
         if self.notice is not None:
             self.notice(self, outcome)
+
+    @property
+    def usual(self) -> float | None:
+        """Seconds that its calls take on average; None while nothing is known of them."""
+        return self.seconds / self.calls if self.calls else None
 
     def __repr__(self) -> str:
         return f"<Node {self.instance.id} {self.readiness.value} inflight={self.inflight}>"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -23,7 +24,7 @@ import grpc.aio
 
 from muster.balance.nodes import Node
 from muster.call.attempt import Attempts, Fail, Wait
-from muster.call.deadline import deadline_of, remaining
+from muster.call.deadline import deadline_of, hurried, remaining
 from muster.grpc.ending import TRANSPORT, at_once, clarified, ending_of, is_doubtful
 from muster.grpc.link import Link
 from muster.model.errors import MusterError, Overloaded
@@ -42,11 +43,12 @@ _GIVEN_UP = Outcome("CANCELLED")
 
 class Terms:
     """What the caller asked for besides the request. `timeout` is for the whole call, and no longer than what the call
-    that is being served has left."""
+    that is being served has left; `own` is without that."""
 
-    __slots__ = ("compression", "credentials", "metadata", "timeout", "wait_for_ready")
+    __slots__ = ("compression", "credentials", "metadata", "own", "timeout", "wait_for_ready")
 
     def __init__(self, timeout: float | None, metadata: Any, credentials: Any, wait_for_ready: Any, compression: Any):
+        self.own = timeout
         self.timeout = within(timeout)
         self.metadata = metadata
         self.credentials = credentials
@@ -164,7 +166,15 @@ class Attempting:
         outcome, self._details = ending_of(inner, link, time.monotonic() - self._sent)
         if self._details in _LOCAL:
             self._cancelled = True
+        if outcome.code == "DEADLINE_EXCEEDED" and self._was_hurried():
+            return replace(outcome, hurried=True)
         return outcome
+
+    def _was_hurried(self) -> bool:
+        """Whether the present attempt had too little time to speak against its instance."""
+        limit, state = self._method.limit, self._state
+        had = limit(state, remaining(self._deadline, self._sent))
+        return hurried(had, limit(state, self._terms.own), None if self._node is None else self._node.usual)
 
     def _conclude(self, outcome: Outcome) -> None:
         node = self._let_go(outcome)

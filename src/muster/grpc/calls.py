@@ -172,6 +172,7 @@ class Calls:
         pool, calling = self._transport.pool(name), self._calling(name)
         method = Alike(pool, calling, endpoint.path, codec, prepared.node, idempotent=idempotent)
         terms = Terms(remaining(deadline, time.monotonic()), metadata or None, None, None, None)
+        terms.own = calling.timeout  # what is left may be a stranger's deadline, or what finding the method has left
         call = unary_call(method, terms, prepared.message)
         try:
             answer = await call

@@ -14,6 +14,7 @@ class Outcome:
     but it costs a server something, and the same one would refuse it again.
     `seconds`: from sending to the end of the attempt. `pushback`: the pause that the server asked for, in seconds;
     negative means "do not try again" (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
+    `hurried`: it ran out of time that was too short to tell anything of the instance (`call.deadline.hurried`).
     """
 
     code: str
@@ -21,6 +22,7 @@ class Outcome:
     seconds: float = 0.0
     pushback: float | None = None
     unread: bool = False
+    hurried: bool = False
 
     @property
     def ok(self) -> bool:

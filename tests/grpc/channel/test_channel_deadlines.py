@@ -17,7 +17,8 @@ from greeter_pb2_grpc import SayServicer, SayStub, add_SayServicer_to_server
 from muster.call.retry import RetryPolicy
 from muster.grpc.offered import Offered
 from muster.grpc.server import GRPCServer
-from muster.model.events import AttemptFailed, RegistrationState
+from muster.model.events import AttemptFailed, InstanceEjected, RegistrationState
+from muster.rpc import current
 from muster.rpc.current import Served, detached, served
 from muster.serve.health import HealthState
 from muster.serve.settings import Limits
@@ -105,6 +106,21 @@ async def test_a_nested_stream_never_outlives_its_parent(world: Any) -> None:
                 pass
         assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await world.until(lambda: greeter.say.cancelled)
+
+
+@pytest.mark.parametrize(("left", "ejected"), [(0.03, False), (None, True)])
+async def test_calls_whose_parent_has_hardly_any_time_left_eject_nobody(
+    world: Any, left: float | None, ejected: bool
+) -> None:
+    world.book.know(await world.greeter("g1"), await world.greeter("g2"))
+    stub = await world.stub(timeout=10.0 if left else 0.03)
+    for _ in range(16):
+        token = current.serving.set(Served("/front/Call", deadline=left and time.monotonic() + left))
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await stub.Hello(HelloRequest(name="hang"))
+        current.serving.reset(token)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert bool(world.told(InstanceEjected)) is ejected
 
 
 async def test_work_that_goes_on_after_the_answer_is_not_bound_by_it(world: Any) -> None:

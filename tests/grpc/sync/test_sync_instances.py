@@ -20,6 +20,7 @@ from muster.balance.balancing import Balancing
 from muster.call.breaker import Concurrency
 from muster.call.hedge import Hedging
 from muster.call.retry import RetryPolicy
+from muster.model.events import InstanceEjected
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
 
@@ -216,3 +217,15 @@ def test_calls_with_one_key_go_to_one_instance(world) -> None:
         assert len({reply.served_by for reply in asked}) == 1
     served = {say.Hello(HelloRequest(), metadata=(("user", f"{user}"),)).served_by for user in range(40)}
     assert served == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("left", "ejected"), [(0.05, False), (None, True)])
+def test_calls_whose_parent_has_hardly_any_time_left_eject_nobody(world, left, ejected) -> None:
+    say = world.stub(world.greeter("a"), world.greeter("b"), timeout=10.0 if left else 0.05)
+    for _ in range(16):
+        token = serving.set(Served("/front/Call", deadline=left and time.monotonic() + left))
+        with pytest.raises(grpc.RpcError) as failed:
+            say.Hello(HelloRequest(name="hang"))
+        serving.reset(token)
+        assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert any(isinstance(event, InstanceEjected) for event in world.events) is ejected

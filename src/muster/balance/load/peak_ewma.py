@@ -41,9 +41,11 @@ class Latency:
         pass
 
     def ended(self, outcome: Outcome) -> None:
-        """A cancelled call took at least so long: it counts where that is worse than the average."""
-        cancelled = outcome.code == "CANCELLED"
-        seconds = max(outcome.seconds, PENALTY) if outcome.code in FAULTS else outcome.seconds
+        """A call that was cancelled, or hurried, took at least so long: it counts where that is worse than the
+        average."""
+        cancelled = outcome.code == "CANCELLED" or outcome.hurried
+        fault = outcome.code in FAULTS and not cancelled
+        seconds = max(outcome.seconds, PENALTY) if fault else outcome.seconds
         present = self.present()
         if seconds > present:
             self.seconds = seconds
