@@ -7,24 +7,23 @@ import ipaddress
 import logging
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
-from muster.agent.identity import Identity, identify
+from muster.agent.defined import DefinedServices
+from muster.agent.identity import Identity, as_told, identify
 from muster.agent.local import Timing
+from muster.agent.settings import DEFAULT_DATACENTER, DEFAULT_HTTP, FIXED, InForce, Limits, Settings
 from muster.agent.state import State, living_state
 from muster.http.asgi import App, Receive, Scope, Send
-from muster.http.connection import Limits
+from muster.http.connection import Limits as ConnectionLimits
+from muster.http.prompt import Prompt
 from muster.http.server import Bound, serving
 from muster.watch.background import background_tasks
 
-_LIMITS = Limits(head_bytes=1 << 20, idle_seconds=600.0)
-"""Consul takes heads of 1 MiB, and closes no idle connection; heartbeats must find theirs open."""
-
-_LARGEST_BODY = 4 << 20
-_MOST_WAITING = 50_000
 _GRACE = 2.0
 """Seconds that requests under way have when the agent ends; waiting ones are answered at once."""
 
@@ -44,18 +43,26 @@ class Agent:
 
     def __init__(
         self,
-        http: str = "127.0.0.1:8500",
+        http: str = DEFAULT_HTTP,
         *,
         node: str | None = None,
-        datacenter: str = "dc1",
+        datacenter: str = DEFAULT_DATACENTER,
         timing: Timing | None = None,
     ) -> None:
-        self._http = http
-        self._node = node
-        self._datacenter = datacenter
+        self._settings = Settings(http=http, node=node, datacenter=datacenter)
         self._timing = timing or Timing()
         self._stack = AsyncExitStack()
         self._bound: Bound | None = None
+        self._read: Callable[[], Settings] | None = None
+        self._apply: Callable[[Settings], None] | None = None
+
+    @classmethod
+    def configured(cls, read: Callable[[], Settings]) -> Self:
+        """An agent with all that can be set. `read` is asked for it now, and again at each `reload`."""
+        agent = cls()
+        agent._settings = read()
+        agent._read = read
+        return agent
 
     @property
     def address(self) -> str:
@@ -81,18 +88,38 @@ class Agent:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    def reload(self) -> None:
+        """Read the configuration again: limits, services and checks are then as it says.
+
+        Belongs on the agent's event loop, and blocks while files are read. Raises BadConfiguration, and then everything
+        stays as it was. What only a restart changes is named in a warning. An agent that was told by arguments what to
+        be has nothing to read, which is no failure.
+        """
+        if self._read is None or self._apply is None:
+            return
+        settings = self._read()
+        self._apply(settings)
+        _warn_of_what_stays(self._settings, settings)
+        _log.info("the configuration was read again: it defines %d services", len(settings.services))
+
     async def _start(self, stack: AsyncExitStack) -> Bound:
-        node = self._node or socket.gethostname()
-        begin = await stack.enter_async_context(living_state(node, _first_index(), self._timing, _MOST_WAITING))
+        settings = self._settings
+        node = settings.node or socket.gethostname()
+        in_force = InForce(settings.limits, self.reload)
+        begin = await stack.enter_async_context(living_state(node, _first_index(), self._timing, in_force))
         api: asyncio.Future[API] = asyncio.get_running_loop().create_future()
-        bound = await stack.enter_async_context(serving(_once_ready(api), self._http, limits=_LIMITS, grace=_GRACE))
-        identity = identify(bound.host, bound.port, node, self._datacenter)
+        limits = connection_limits(settings.limits)
+        server = serving(_once_ready(api), settings.http, prompt=_if_ready(api), limits=limits, grace=_GRACE)
+        bound = await stack.enter_async_context(server)
+        identity = as_told(identify(bound.host, bound.port, node, settings.datacenter), settings)
         _warn_if_open(identity, bound.host)
         state = begin(identity)
+        self._apply = _applying(state, bound)
+        self._apply(settings)
         tasks = await stack.enter_async_context(background_tasks())
         stack.callback(tasks.create_task(_reap(state, self._timing.reap_every), name="reap").cancel)
         stack.callback(state.waiters.close)
-        api.set_result(API(state, _LARGEST_BODY))
+        api.set_result(API(state))
         return bound
 
 
@@ -105,6 +132,10 @@ def _once_ready(api: asyncio.Future[API]) -> App:
     return call
 
 
+def _if_ready(api: asyncio.Future[API]) -> Prompt:
+    return lambda request: api.result().prompt(request) if api.done() else None
+
+
 def _first_index() -> int:
     """Microseconds since the epoch: above what any earlier agent came to, and exact in JavaScript's numbers.
 
@@ -112,6 +143,35 @@ def _first_index() -> int:
     and to them every lower index means that nothing has changed.
     """
     return time.time_ns() // 1000
+
+
+def connection_limits(limits: Limits) -> ConnectionLimits:
+    """What of the agent's limits is a matter of connections."""
+    return ConnectionLimits(
+        head_bytes=limits.http_max_head_bytes,
+        head_seconds=limits.http_head_timeout,
+        idle_seconds=limits.http_idle_timeout,
+        connections=limits.http_max_conns,
+        connections_per_client=limits.http_max_conns_per_client,
+    )
+
+
+def _applying(state: State, bound: Bound) -> Callable[[Settings], None]:
+    """What puts settings into force, at the beginning and when they were read again."""
+    defined = DefinedServices(state.local, state.identity.node)
+
+    def apply(settings: Settings) -> None:
+        state.in_force.limits = settings.limits
+        bound.relimit(connection_limits(settings.limits))
+        defined.apply(settings)
+
+    return apply
+
+
+def _warn_of_what_stays(running: Settings, wanted: Settings) -> None:
+    changed = [name for name in FIXED if getattr(running, name) != getattr(wanted, name)]
+    if changed:
+        _log.warning("the configuration has a new %s: that needs a restart", ", ".join(changed))
 
 
 def _warn_if_open(identity: Identity, host: str) -> None:

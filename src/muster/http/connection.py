@@ -85,6 +85,7 @@ class Connection(HttpToolsProtocol):
         self._state = state
         self._peer = ""
         self._in_head = True
+        self._head_begun = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -110,17 +111,17 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > self._state.limits.head_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
+        elif self._head_begun:
+            self._arm()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._arm()
+        self._head_begins()
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._in_head = False
-        self._head_bytes = 0
-        self._disarm()
+        self._head_ends()
         self.server_state.default_headers = _date(int(time.time()))
         super().on_headers_complete()
 
@@ -129,6 +130,15 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._in_head = True
+
+    def _head_begins(self) -> None:
+        """Its time runs from the end of this read: most heads end in the read that they begin in, and need no timer."""
+        self._head_begun = True
+
+    def _head_ends(self) -> None:
+        self._in_head = self._head_begun = False
+        self._head_bytes = 0
+        self._disarm()
 
     def _refuse(self, status: bytes) -> None:
         self._disarm()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
@@ -17,6 +18,7 @@ from uvicorn.config import Config
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.connection import Connection, Connections, Limits
 from muster.http.listening import listen
+from muster.http.prompt import Prompt, PromptConnection
 from muster.model.instance import join_host_port
 
 _CANCEL_SECONDS = 1.0
@@ -29,6 +31,7 @@ class Bound:
 
     host: str
     port: int
+    _state: Connections | None = field(default=None, repr=False, compare=False)
 
     @property
     def address(self) -> str:
@@ -39,10 +42,19 @@ class Bound:
     def url(self) -> str:
         return f"http://{self.address}"
 
+    def relimit(self, limits: Limits) -> None:
+        """Hold connections to other limits from now on. Those that stand stay, with the time that they may be idle."""
+        if self._state is not None:
+            self._state.limits = limits
+
 
 @asynccontextmanager
-async def serving(app: App, address: str, *, limits: Limits | None = None, grace: float = 5.0) -> AsyncIterator[Bound]:
+async def serving(
+    app: App, address: str, *, prompt: Prompt | None = None, limits: Limits | None = None, grace: float = 5.0
+) -> AsyncIterator[Bound]:
     """Serves `app` on `address` (`HOST:PORT`; port 0 picks one) while the context lasts.
+
+    With `prompt` that is asked first, and `app` where it has no answer.
 
     Listening when entered. On leaving, new connections are refused, idle ones closed, and requests under way have
     `grace` seconds to finish; then their connections are cut and their calls of `app` cancelled. Takes no signals
@@ -52,12 +64,16 @@ async def serving(app: App, address: str, *, limits: Limits | None = None, grace
     state = Connections(limits or Limits())
     listener = await listen(address)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(config, state), sock=listener)
+    server = await loop.create_server(partial(_connection, config, state, prompt), sock=listener)
     host, port = server.sockets[0].getsockname()[:2]
     try:
-        yield Bound(host, port)
+        yield Bound(host, port, state)
     finally:
         await _stop(server, state, grace)
+
+
+def _connection(config: Config, state: Connections, prompt: Prompt | None) -> Connection:
+    return Connection(config, state) if prompt is None else PromptConnection(config, state, prompt)
 
 
 def _config(app: App, limits: Limits) -> Config:

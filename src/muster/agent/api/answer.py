@@ -39,10 +39,14 @@ DONE = Answer()
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A read that may have to wait; `resolve` in blocking.py says how."""
+    """A read that may have to wait; `resolve` in blocking.py says how.
+
+    `steady`, if any, reads an index: for as long as that stays, the same request has the same answer.
+    """
 
     ask: Callable[[], Found[Answer]]
     patience: Patience
+    steady: Callable[[], int] | None = None
 
 
 class Refused(Exception):

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import zlib
-from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from muster.agent.api import (
     access,
@@ -31,17 +26,20 @@ from muster.agent.api import (
     status,
     transactions,
 )
-from muster.agent.api.answer import JSON, TEXT, Answer, Query, Refused, text_answer
-from muster.agent.api.request import MalformedQuery, Request, parse_query
-from muster.agent.api.routing import Endpoint, Router, redirect, wrong_method
-from muster.agent.blocking import TooManyWaiting, resolve
+from muster.agent.api.answer import Answer, Query, Refused, text_answer
+from muster.agent.api.kept import KeptReplies
+from muster.agent.api.request import Address, MalformedQuery, Params, Request, Told, parse_query, parse_target, told
+from muster.agent.api.routing import Handler, Router, redirect, wrong_method
+from muster.agent.api.writing import VARY, headers_of, reply_of, written
+from muster.agent.blocking import TooManyWaiting, must_wait, resolve
 from muster.agent.state import State
 from muster.http.asgi import Receive, Scope, Send
+from muster.http.prompt import Reply, WholeRequest
 
 _MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_VARY: Final = (b"vary", b"accept-encoding")
-_NAMESPACE: Final = "Bad request: Invalid {}: {} - Namespaces are a Consul Enterprise feature"
+_NAMESPACE: Final = "Bad request: Invalid {} - Namespaces are a Consul Enterprise feature"
+_FULL: Final = text_answer(503, "Too many blocking queries are waiting; ask again later, or without index")
 
 ROUTES: Final = Router(
     (
@@ -71,70 +69,81 @@ class _ClientGone(Exception):
     """The client closed the connection before it had its answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoding:
-    """What a request says of how it wants its answer written."""
+class _Call(NamedTuple):
+    """Who handles a request, with everything but its body, and how the answer is to be written."""
 
+    handler: Handler
+    method: str
+    rest: str
+    params: Params
+    query: bytes
     gzip: bool
-    pretty: bool
+
+    def made(self, state: State, body: bytes) -> Answer | Query:
+        return self.handler(state, Request(self.method, self.rest, self.params, self.query, body))
+
+    def written(self, answer: Answer) -> Answer:
+        return written(answer, gzip=self.gzip, pretty="pretty" in self.params)
 
 
 class API:
     """Consul's HTTP API over a State. `largest_body`, in bytes, is that of a request.
 
-    Serves HTTP only: whoever calls it must not pass on lifespan events.
+    An ASGI application that serves HTTP only: whoever calls it must not pass on lifespan events. `prompt` is its short
+    way, for requests that need not wait: see muster.http.prompt.
     """
 
     def __init__(self, state: State, largest_body: int) -> None:
         self._state = state
         self._largest_body = largest_body
+        self._kept = KeptReplies()
         self._rng = Random()
+
+    def prompt(self, request: WholeRequest) -> Reply | None:
+        """The answer, if there is one now; None for a query that has to wait, and for a body that is too large."""
+        said = told(request.headers)
+        key = (request.target, said) if request.method == "GET" else None
+        kept = None if key is None else self._kept.reply(key)
+        if kept is not None or len(request.body) > self._largest_body:
+            return kept
+        call = _call(request.method, parse_target(request.target), said)
+        if isinstance(call, Answer):
+            return reply_of(call)
+        try:
+            result = call.made(self._state, request.body)
+        except Refused as refused:
+            return reply_of(call.written(refused.answer))
+        if isinstance(result, Answer):
+            return reply_of(call.written(result))
+        found = result.ask()
+        if must_wait(result.patience.index, found.index):
+            return None
+        reply = reply_of(call.written(found.answer()))
+        if result.steady is not None and key is not None:
+            self._kept.keep(key, reply, result.steady)
+        return reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._answer(scope, receive)
         except _ClientGone:
             return
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
-        if answer.content_type:
-            headers.append((b"content-type", answer.content_type))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer)})
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        method, path = scope["method"], scope["path"]
-        if _CONTROL.search(path) or (b"%" in scope["raw_path"] and _MALFORMED.search(scope["raw_path"])):
-            return Answer(400)
-        found = ROUTES.find(path)
-        if found is None or "//" in path or "/." in path:
-            elsewhere = _elsewhere(method, path, scope["query_string"])
-            if elsewhere is not None or found is None:
-                return elsewhere or Answer(404)
-        endpoint, rest = found
+        address = Address(scope["path"], scope["raw_path"], scope["query_string"])
+        call = _call(scope["method"], address, told(scope["headers"]))
+        if isinstance(call, Answer):
+            return call
         try:
-            params = parse_query(scope["query_string"])
-        except MalformedQuery:
-            return Answer(500, headers=(_VARY,))
-        encoding = _Encoding(_wants_gzip(scope["headers"]), "pretty" in params)
-        answer = await self._handled(endpoint, scope, Request(method, rest, params, scope["query_string"]), receive)
-        return _written(answer, encoding)
-
-    async def _handled(self, endpoint: Endpoint, scope: Scope, request: Request, receive: Receive) -> Answer:
-        if request.method == "OPTIONS":
-            return Answer(headers=((b"allow", endpoint.allow),))
-        handler = endpoint.handlers.get(request.method)
-        if handler is None:
-            return wrong_method(request.method, endpoint)
-        try:
-            _refuse_namespace(scope, request)
-            body = await self._body(receive)
-            request = Request(request.method, request.rest, request.params, request.query, body)
-            result = handler(self._state, request)
-            return result if isinstance(result, Answer) else await self._resolved(result, receive)
+            result = call.made(self._state, await self._body(receive))
+            answer = result if isinstance(result, Answer) else await self._resolved(result, receive)
         except Refused as refused:
-            return refused.answer
+            answer = refused.answer
         except TooManyWaiting:
-            return text_answer(503, "Too many blocking queries are waiting; ask again later, or without index")
+            answer = _FULL
+        return call.written(answer)
 
     async def _body(self, receive: Receive) -> bytes:
         parts, size = [], 0
@@ -161,57 +170,37 @@ class API:
         return found.answer()
 
 
-def _elsewhere(method: str, path: str, query: bytes) -> Answer | None:
+def _call(method: str, address: Address, said: Told) -> _Call | Answer:
+    """Who handles a request; or the answer, where that takes nobody."""
+    if _CONTROL.search(address.path) or (b"%" in address.raw_path and _MALFORMED.search(address.raw_path)):
+        return Answer(400)
+    found = ROUTES.find(address.path)
+    if found is None or "//" in address.path or "/." in address.path:
+        elsewhere = _elsewhere(method, address)
+        if elsewhere is not None or found is None:
+            return elsewhere or Answer(404)
+    endpoint, rest = found
+    try:
+        params = parse_query(address.query)
+    except MalformedQuery:
+        return Answer(500, headers=(VARY,))
+    if method == "OPTIONS":
+        return Answer(headers=((b"allow", endpoint.allow), VARY))
+    handler = endpoint.handlers.get(method)
+    if handler is None:
+        return written(wrong_method(method, endpoint), gzip=said.gzip, pretty=False)
+    if params.first("ns"):
+        return written(_no_namespaces('query parameter: "ns"'), gzip=said.gzip, pretty=False)
+    if said.namespace:
+        return written(_no_namespaces('header: "X-Consul-Namespace"'), gzip=said.gzip, pretty=False)
+    return _Call(handler, method, rest, params, address.query, said.gzip)
+
+
+def _elsewhere(method: str, address: Address) -> Answer | None:
     """Where a path leads that is no endpoint's, or is written otherwise; None for nowhere."""
-    location = "/ui/" if path == "/" else ROUTES.redirection(path)
-    return None if location is None else redirect(method, location, query)
+    location = "/ui/" if address.path == "/" else ROUTES.redirection(address.path)
+    return None if location is None else redirect(method, location, address.query)
 
 
-def _refuse_namespace(scope: Scope, request: Request) -> None:
-    if request.params.first("ns"):
-        raise Refused(400, _NAMESPACE.format("query parameter", '"ns"'))
-    if any(name == b"x-consul-namespace" and value for name, value in scope["headers"]):
-        raise Refused(400, _NAMESPACE.format("header", '"X-Consul-Namespace"'))
-
-
-def _wants_gzip(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"accept-encoding" and _names_gzip(value) for name, value in headers)
-
-
-@lru_cache(maxsize=256)
-def _names_gzip(accepted: bytes) -> bool:
-    """Whether an Accept-Encoding names gzip with a weight above 0; `*` does not."""
-    for part in accepted.lower().split(b","):
-        coding, _, weight = part.partition(b";")
-        if coding.strip() == b"gzip":
-            return weight.strip().removeprefix(b"q=").strip() not in (b"0", b"0.0", b"0.00", b"0.000")
-    return False
-
-
-def _written(answer: Answer, encoding: _Encoding) -> Answer:
-    """The answer as it goes out: readable if asked for, compressed if possible."""
-    body = answer.body
-    if body and encoding.pretty and answer.content_type == JSON:
-        body = msgspec.json.format(body, indent=4) + b"\n"
-    if body and encoding.gzip and answer.content_type in (JSON, TEXT):
-        headers = (*answer.headers, (b"content-encoding", b"gzip"), _VARY)
-        return Answer(answer.status, _gzip(body), answer.content_type, headers)
-    return Answer(answer.status, body, answer.content_type, (*answer.headers, _VARY))
-
-
-def _gzip(body: bytes) -> bytes:
-    """Fast rather than small: most readers are on the same machine."""
-    return _gzip_once(body) if len(body) <= _KEPT_BODY else _compress(body)
-
-
-_KEPT_BODY: Final = 64 << 10
-
-
-@lru_cache(maxsize=512)
-def _gzip_once(body: bytes) -> bytes:
-    return _compress(body)
-
-
-def _compress(body: bytes) -> bytes:
-    compressor = zlib.compressobj(level=1, wbits=31)
-    return compressor.compress(body) + compressor.flush()
+def _no_namespaces(named: str) -> Answer:
+    return text_answer(400, _NAMESPACE.format(named))

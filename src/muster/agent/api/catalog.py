@@ -62,7 +62,7 @@ def service(state: State, request: Request) -> Query:
         key = ("catalog service", name.lower(), tags, wanted, request.params.first("filter"))
         return state.encoded.body(key, catalog.index_of(name), chosen)
 
-    return query(how, watched_service(state, name, instances_of), body)
+    return query(how, watched_service(state, name, instances_of), body, steady=True)
 
 
 def wanted_tags(request: Request) -> tuple[str, ...]:

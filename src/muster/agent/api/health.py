@@ -51,7 +51,7 @@ def service(state: State, request: Request) -> Query:
         key = ("health service", name.lower(), passing, tags, meta, request.params.first("filter"))
         return state.encoded.body(key, catalog.index_of(name), chosen)
 
-    return query(how, watched_service(state, name, health_of), body)
+    return query(how, watched_service(state, name, health_of), body, steady=True)
 
 
 def checks(state: State, request: Request) -> Query:

@@ -122,14 +122,14 @@ def watched_service(state: State, name: str, topic: Callable[[str], Topic]) -> W
     )
 
 
-def query(how: Reading, watched: Watched, body: Callable[[], bytes]) -> Query:
-    """A blocking query; `body` is called when it is answered."""
+def query(how: Reading, watched: Watched, body: Callable[[], bytes], *, steady: bool = False) -> Query:
+    """A blocking query; `body` is called when it is answered. `steady`: it is the same while the index is."""
 
     def ask() -> Found[Answer]:
         index = watched.index()
         return Found(index, watched.topics(), lambda: Answer(200, body(), JSON, _headers(index, how)))
 
-    return Query(ask, how.patience)
+    return Query(ask, how.patience, watched.index if steady else None)
 
 
 def plain_reading(request: Request) -> Patience:

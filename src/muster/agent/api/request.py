@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote_plus
+from typing import NamedTuple
+from urllib.parse import unquote, unquote_plus
+
+import httptools
 
 _MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -74,3 +77,49 @@ class Request:
     params: Params
     query: bytes = b""
     body: bytes = b""
+
+
+class Address(NamedTuple):
+    """Where a request goes: the path decoded, the path as it was sent, and the query without its `?`."""
+
+    path: str
+    raw_path: bytes
+    query: bytes
+
+
+class Told(NamedTuple):
+    """What a request's headers say to every endpoint: whether gzip is understood, and whether a namespace is named."""
+
+    gzip: bool
+    namespace: bool
+
+
+def parse_target(target: bytes) -> Address:
+    """The address in a request line, which has been through an HTTP parser."""
+    url = httptools.parse_url(target)
+    path = url.path.decode("ascii")
+    return Address(unquote(path) if "%" in path else path, url.path, url.query or b"")
+
+
+def told(headers: Iterable[tuple[bytes, bytes]]) -> Told:
+    """What headers say that concerns every endpoint. Names are in lower case."""
+    gzip = namespace = False
+    for name, value in headers:
+        if name == b"accept-encoding":
+            gzip = gzip or _names_gzip(value)
+        elif name == b"x-consul-namespace":
+            namespace = namespace or bool(value)
+    return _TOLD[gzip, namespace]
+
+
+_TOLD = {(gzip, namespace): Told(gzip, namespace) for gzip in (False, True) for namespace in (False, True)}
+
+
+@lru_cache(maxsize=256)
+def _names_gzip(accepted: bytes) -> bool:
+    """Whether an Accept-Encoding names gzip with a weight above 0; `*` does not."""
+    for part in accepted.lower().split(b","):
+        coding, _, weight = part.partition(b";")
+        if coding.strip() == b"gzip":
+            return weight.strip().removeprefix(b"q=").strip() not in (b"0", b"0.0", b"0.00", b"0.000")
+    return False
