@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from random import Random
 from typing import Final, NamedTuple
@@ -87,15 +88,14 @@ class _Call(NamedTuple):
 
 
 class API:
-    """Consul's HTTP API over a State. `largest_body`, in bytes, is that of a request.
+    """Consul's HTTP API over a State, within the limits that are in force there.
 
     An ASGI application that serves HTTP only: whoever calls it must not pass on lifespan events. `prompt` is its short
     way, for requests that need not wait: see muster.http.prompt.
     """
 
-    def __init__(self, state: State, largest_body: int) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._largest_body = largest_body
         self._kept = KeptReplies()
         self._rng = Random()
 
@@ -104,7 +104,7 @@ class API:
         said = told(request.headers)
         key = (request.target, said) if request.method == "GET" else None
         kept = None if key is None else self._kept.reply(key)
-        if kept is not None or len(request.body) > self._largest_body:
+        if kept is not None or len(request.body) > self._state.in_force.limits.http_max_body_bytes:
             return kept
         call = _call(request.method, parse_target(request.target), said)
         if isinstance(call, Answer):
@@ -146,18 +146,13 @@ class API:
         return call.written(answer)
 
     async def _body(self, receive: Receive) -> bytes:
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGone
-            part = message.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            if size > self._largest_body:
-                raise Refused(413, f"Request body too large: {self._largest_body} bytes are allowed")
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        limits = self._state.in_force.limits
+        try:
+            async with asyncio.timeout(limits.http_body_timeout):
+                return await _whole_body(receive, limits.http_max_body_bytes)
+        except TimeoutError:
+            late = f"Request body too slow: {limits.http_body_timeout:g} s are allowed"
+            raise Refused(408, late, (b"connection", b"close")) from None
 
     async def _resolved(self, query: Query, receive: Receive) -> Answer:
         async def gone() -> None:
@@ -168,6 +163,21 @@ class API:
         if found is None:
             raise _ClientGone
         return found.answer()
+
+
+async def _whole_body(receive: Receive, largest: int) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGone
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > largest:
+            raise Refused(413, f"Request body too large: {largest} bytes are allowed")
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 def _call(method: str, address: Address, said: Told) -> _Call | Answer:
