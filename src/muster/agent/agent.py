@@ -162,6 +162,7 @@ def _applying(state: State, bound: Bound) -> Callable[[Settings], None]:
 
     def apply(settings: Settings) -> None:
         state.in_force.limits = settings.limits
+        state.waiters.limit = settings.limits.max_blocked_queries
         bound.relimit(connection_limits(settings.limits))
         defined.apply(settings)
 

@@ -70,11 +70,11 @@ def wait_seconds(wanted: float, rng: Random) -> float:
 class Waiters:
     """Who waits for what. A wake-up costs those who wait for the topics concerned, and nobody else.
 
-    For use on one event loop. At most `limit` wait at a time.
+    For use on one event loop. At most `limit` wait at a time, which may be set anew.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._by_topic: dict[Topic, dict[object, Callable[[], None]]] = {}
         self._count = 0
         self._closed = False
@@ -108,7 +108,7 @@ class Waiters:
         It is `gone` that is awaited, under a timeout which a change brings forward to now: a waiting query needs no
         task beside its own, and leaves nothing behind however it ends. Raises TooManyWaiting.
         """
-        if self._count >= self._limit:
+        if self._count >= self.limit:
             raise TooManyWaiting
         loop = asyncio.get_running_loop()
         try:

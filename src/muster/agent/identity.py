@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow
+from muster.agent.settings import Settings
 from muster.model.check import Health
 
 API_VERSION = "1.8.7"
@@ -16,13 +18,14 @@ API_VERSION = "1.8.7"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One agent: the name, id and address of its node, its datacenter, and the port of its HTTP API."""
+    """One agent: the name, id, address and metadata of its node, its datacenter, and the port of its HTTP API."""
 
     node: str
     node_id: str
     address: str
     datacenter: str
     port: int
+    meta: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def server(self) -> str:
@@ -43,6 +46,16 @@ def identify(host: str, port: int, node: str, datacenter: str) -> Identity:
     )
 
 
+def as_told(identity: Identity, settings: Settings) -> Identity:
+    """The same with what its user settled: the node's id, address and metadata."""
+    return replace(
+        identity,
+        node_id=settings.node_id or identity.node_id,
+        address=settings.address or identity.address,
+        meta=settings.node_meta,
+    )
+
+
 def node_row(identity: Identity) -> NodeRow:
     family = "ipv6" if ":" in identity.address else "ipv4"
     tags = ("lan", f"lan_{family}", "wan", f"wan_{family}")
@@ -52,7 +65,7 @@ def node_row(identity: Identity) -> NodeRow:
         id=identity.node_id,
         datacenter=identity.datacenter,
         tagged_addresses=dict.fromkeys(tags, identity.address),
-        meta={"consul-network-segment": ""},
+        meta={"consul-network-segment": "", **identity.meta},
     )
 
 

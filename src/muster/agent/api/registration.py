@@ -199,7 +199,7 @@ def _validate_service(asked: wire.ServiceRegistration) -> None:
         )
     if asked.weights is not None:
         _validate_weights(asked.weights)
-    _validate_meta(asked.meta or {})
+    validate_meta(asked.meta or {}, "Service Meta")
 
 
 def _validate_weights(weights: wire.Weights) -> None:
@@ -211,15 +211,14 @@ def _validate_weights(weights: wire.Weights) -> None:
         raise Refused(400, "Invalid Weights: DNS Weight must be between 0 and 65535")
 
 
-def _validate_meta(meta: Mapping[str, str]) -> None:
+def validate_meta(meta: Mapping[str, str], what: str) -> None:
+    """Raises Refused, whose text names `what`, for metadata that Consul does not take."""
     if len(meta) > _MOST_PAIRS:
-        raise Refused(
-            400, f"Invalid Service Meta: Node metadata cannot contain more than {_MOST_PAIRS} key/value pairs"
-        )
+        raise Refused(400, f"Invalid {what}: Node metadata cannot contain more than {_MOST_PAIRS} key/value pairs")
     for key, value in meta.items():
         why = _why_not(key, value)
         if why:
-            raise Refused(400, f"Invalid Service Meta: Couldn't load metadata pair ('{key}', '{value}'): {why}")
+            raise Refused(400, f"Invalid {what}: Couldn't load metadata pair ('{key}', '{value}'): {why}")
 
 
 def _why_not(key: str, value: str) -> str:
