@@ -16,6 +16,7 @@ import pytest
 from muster.agent import Agent, Timing
 from muster.agent.api.app import API
 from muster.agent.identity import identify
+from muster.agent.settings import InForce, Limits
 from muster.agent.state import State, living_state
 from muster.http.server import serving
 from muster.model.errors import BadConfiguration
@@ -31,9 +32,9 @@ QUICK = Timing(shortest_interval=0.01, shortest_deregister_after=0.1, reap_every
 async def api(most_waiting: int = 1000) -> AsyncIterator[tuple[State, str]]:
     """The API on a port, and the state behind it, which an Agent keeps to itself."""
     identity = identify("127.0.0.1", 1, "n", "dc1")
-    async with living_state("n", 1, QUICK, most_waiting) as begin:
+    async with living_state("n", 1, QUICK, InForce(Limits(max_blocked_queries=most_waiting))) as begin:
         state = begin(identity)
-        async with serving(API(state, 1 << 20), "127.0.0.1:0", grace=SOON) as bound:
+        async with serving(API(state), "127.0.0.1:0", grace=SOON) as bound:
             yield state, bound.address
             state.waiters.close()
 

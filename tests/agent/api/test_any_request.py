@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from muster.agent.api.app import API, ROUTES
 from muster.agent.identity import identify
 from muster.agent.local import Timing
+from muster.agent.settings import InForce, Limits
 from muster.agent.state import living_state
 
 EXPECTED = {200, 301, 400, 401, 404, 405, 409, 413, 429, 500, 501, 503}
@@ -85,9 +86,9 @@ def test_any_sequence_of_requests_is_answered(requests: list[tuple[str, str, str
 
 async def ask_all(requests: list[tuple[str, str, str, bytes]]) -> None:
     identity = identify("127.0.0.1", 1, "n", "dc1")
-    async with living_state("n", 1000, Timing(), 10) as begin:
+    async with living_state("n", 1000, Timing(), InForce(Limits(max_blocked_queries=10, http_max_body_bytes=1 << 20))) as begin:
         state = begin(identity)
-        api = API(state, 1 << 20)
+        api = API(state)
         state.waiters.close()
         for method, path, query, body in requests:
             status, answer = await ask(api, method, path, query, body)

@@ -13,6 +13,7 @@ from muster.agent.api.answer import DONE, Answer, Refused, json_answer
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.state import State
+from muster.model.errors import BadConfiguration
 
 _PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 _UNIT = 1024 if platform.system() == "Linux" else 1
@@ -52,7 +53,11 @@ def metrics(state: State, request: Request) -> Answer:
 
 
 def reload(state: State, request: Request) -> Answer:
-    """There is no configuration to read again, which is no failure."""
+    """Have the configuration read again. A broken one keeps the old one in force, and the answer says why."""
+    try:
+        state.in_force.reload()
+    except BadConfiguration as error:
+        raise Refused(500, str(error)) from None
     return DONE
 
 
