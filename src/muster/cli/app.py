@@ -13,6 +13,7 @@ from muster.cli.gateway import gateway
 from muster.cli.instances import instances
 from muster.cli.logs import LEVELS, to_stderr
 from muster.cli.output import print_line
+from muster.cli.register import register
 from muster.cli.run import run
 from muster.cli.services import services
 from muster.cli.watch import watch
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, agent, run, services, instances, watch, call, gateway):
+for command in (demo, agent, run, register, services, instances, watch, call, gateway):
     app.command()(command)
 
 

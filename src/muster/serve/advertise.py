@@ -1,7 +1,8 @@
 """The address that goes into the registry: one that others can connect to.
 
     advertise= or MUSTER_ADVERTISE      taken at its word, for mapped ports and proxies
-    bound to an address                 that address; a loopback one only where the registry is on this machine too
+    bound to an address                 that address; a loopback one only where the registry is on this machine, and for
+                                        no other: an agent that belongs to a cluster says so
     bound to every interface            left out for a Consul agent on this machine, which then gives its node's
                                         address; else the address of the interface that leads to the registry
 
@@ -13,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from muster.model.errors import BadConfiguration
+from muster.model.errors import BadConfiguration, Denied, RegistryUnavailable
 from muster.model.instance import split_host_port
+from muster.registry.protocol import Clustered, Registrar
 from muster.registry.url import split_url
 
 log = logging.getLogger("muster.serve")
@@ -29,6 +31,9 @@ ELSEWHERE = ("192.0.2.1", 9)
 """An address that is certainly not on this machine (RFC 5737): the way to it is the default route."""
 
 
+PATIENCE = 2.0
+"""Seconds for a registry on this machine to say who shares it."""
+
 IN_PROCESS = ("memory", "static")
 """Schemes of registries that have a name where others have a host."""
 
@@ -37,12 +42,14 @@ IN_PROCESS = ("memory", "static")
 class Place:
     """Where a registry is. `host` is empty where it has none: in this process, or behind a Unix socket.
 
-    `gives_address`: it puts its own node's address where an instance has none.
+    `gives_address`: it puts its own node's address where an instance has none. `others`: how many other machines share
+    it, as far as is known.
     """
 
     host: str = ""
     port: int = 0
     gives_address: bool = False
+    others: int = 0
 
     @property
     def local(self) -> bool:
@@ -113,8 +120,13 @@ def choose(bound: Where, advertise: str | None, place: Place) -> Where | None:
     return "" if place.gives_address else "127.0.0.1", port
 
 
-async def advertised(bound: Where, advertise: str | None, place: Place) -> Where:
-    """As `choose`, with the routing table asked. Looks up the registry's name, and sends nothing to it."""
+async def advertised(bound: Where, advertise: str | None, place: Place, registrar: Registrar | None = None) -> Where:
+    """As `choose`, with the routing table asked. Looks up the registry's name.
+
+    `registrar` is asked whether it serves other machines too, where a loopback address depends on that.
+    """
+    if isinstance(registrar, Clustered) and not advertise and place.local and is_loopback(bound[0]):
+        place = replace(place, others=await _others(registrar))
     where = choose(bound, advertise, place)
     if where is not None:
         return where
@@ -122,6 +134,16 @@ async def advertised(bound: Where, advertise: str | None, place: Place) -> Where
     if is_loopback(host):
         host = "" if place.gives_address else host
     return host, bound[1]
+
+
+async def _others(registry: Clustered) -> int:
+    """One that does not say counts as this machine's own: a service starts without its registry."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await registry.others()
+    except (TimeoutError, RegistryUnavailable, Denied) as error:
+        log.info("%s does not say whether it serves other machines too: %s", registry, error or "no answer in time")
+        return 0
 
 
 async def interface_towards(where: Where) -> str:
@@ -162,9 +184,12 @@ def _split(advertise: str, port: int) -> Where:
 
 
 def _refuse_unreachable(host: str, place: Place) -> None:
-    if is_loopback(host) and not place.local:
-        raise BadConfiguration(
-            f"the service listens on {host}, which only this machine can connect to, but the registry at {place.host} "
-            "serves other machines: listen on another interface (host='0.0.0.0' for all), or set advertise= or "
-            "MUSTER_ADVERTISE to the HOST:PORT that others can connect to"
-        )
+    if not is_loopback(host) or (place.local and not place.others):
+        return
+    shared = f"the agent at {place.host or 'this machine'} shares its registry with {place.others} other machines"
+    raise BadConfiguration(
+        f"the service listens on {host}, which only this machine can connect to, but "
+        f"{shared if place.local else f'the registry at {place.host} serves other machines'}: "
+        "listen on another interface (host='0.0.0.0' for all), or set advertise= or MUSTER_ADVERTISE to the HOST:PORT "
+        f"that others can connect to{f' (to {host} if this machine is all that is meant)' if place.local else ''}"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from muster.model.check import Check, TTLCheck
+from muster.model.check import TTLCheck
 from muster.model.endpoint import Endpoint
 from muster.model.instance import Instance
 from muster.model.service import Registration
@@ -71,7 +71,8 @@ def compose(
         verifiable=reach.proves,
     )
     look = check_of(instance, reach, timing)
-    checks: tuple[Check, ...] = (TTLCheck(SELF, timing.ttl), *(() if look is None else (look,)))
+    beats = TTLCheck(SELF, timing.ttl) if reach.beats else None
+    checks = tuple(check for check in (beats, look) if check is not None)
     registration = Registration(instance, checks, timing.deregister_after)
     registration.validate()
     return registration

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from muster.serve.hooks import Hooks
 from muster.serve.lifecycle import Phase
 from muster.serve.membership import Membership
 from muster.serve.settings import Timing
+from muster.serve.within import within
 
 log = logging.getLogger("muster.serve")
 
@@ -107,17 +108,25 @@ async def prepared(hooks: Hooks) -> AsyncIterator[Failures]:
 
 @asynccontextmanager
 async def live(
-    transport: Transport, membership: Membership, health: HealthState, hooks: Hooks, timing: Timing, failures: Failures
+    transport: Transport,
+    membership: Membership,
+    health: HealthState,
+    hooks: Hooks,
+    timing: Timing,
+    failures: Failures,
+    over: asyncio.Event | None = None,
 ) -> AsyncIterator[None]:
     """Serve and be registered while the body runs; drain and stop when it ends.
 
     A registry that is away does not hold up the start: the first attempt to register is waited for, well or not, and
-    the next are made while the service serves. Being cancelled once more during the stop cuts it short.
+    the next are made while the service serves. Being cancelled once more during the stop cuts it short. Once `over` is
+    set the transport takes no calls any more, and the stop does not wait for clients to notice.
     """
+    over = over or asyncio.Event()
     budget = Budget(timing.stop)
     async with (
         _serving(transport, health, budget),
-        _draining(membership, budget, timing.drain),
+        _draining(membership, budget, timing.drain, over),
         _kept(membership, health),
         _welcomed(membership, health, hooks, budget, timing.drain, failures),
     ):
@@ -138,7 +147,7 @@ async def _serving(transport: Transport, health: HealthState, budget: Budget) ->
 
 
 @asynccontextmanager
-async def _draining(membership: Membership, budget: Budget, drain: float) -> AsyncIterator[None]:
+async def _draining(membership: Membership, budget: Budget, drain: float, over: asyncio.Event) -> AsyncIterator[None]:
     """At the end: leave the registry, and go on serving until clients have had the time to see it."""
     try:
         yield
@@ -147,7 +156,9 @@ async def _draining(membership: Membership, budget: Budget, drain: float) -> Asy
         with budget.cut_short():
             await _leave(membership, budget.left(keep=drain))
             if known:
-                await asyncio.sleep(min(drain, budget.left()))
+                with suppress(TimeoutError):
+                    async with within(min(drain, budget.left())):
+                        await over.wait()
 
 
 async def _leave(membership: Membership, limit: float) -> None:

@@ -50,6 +50,8 @@ class Membership:
         """Set once the first attempt to register has ended, well or not."""
         self._registrar = registrar
         self._registration = registration
+        self._beats = any(check.name == SELF for check in registration.checks)
+        """Without a check to beat for, registering again does as well: it reads, and writes what is missing."""
         self._gate = gate
         self._pace = pace
         self._rng = rng or Random()
@@ -103,7 +105,7 @@ class Membership:
     async def _do(self, step: Step) -> None:
         if step is Step.CHECK or self._registrar is None:
             await self._gate()
-        elif step is Step.REGISTER:
+        elif step is Step.REGISTER or not self._beats:
             await self._register(self._registrar)
         else:
             await self._registrar.beat(self._registration.instance.id, PASSING)

@@ -29,7 +29,7 @@ class Reach:
 
     `protocol` is what callers speak; `path` the health path where the registry looks by HTTP. `proves`: what answers
     knows the instance's id, so that a stranger on a dead instance's port is found out; a foreign program's health path
-    is asked as it is, and proves nothing.
+    is asked as it is, and proves nothing. `beats`: heartbeats are a check too.
     """
 
     protocol: str
@@ -37,6 +37,7 @@ class Reach:
     path: str = ""
     proves: bool = False
     tls: bool = False
+    beats: bool = True
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 
 from muster.model.errors import Rejected
@@ -17,12 +17,13 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """Orchestrators send SIGTERM, terminals SIGINT; SIGQUIT means "drain" to those who know it from nginx."""
 
 
-async def until_signalled(running: AbstractAsyncContextManager[object]) -> None:
-    """Be inside `running` until the first stopping signal, then leave it. A signal while it is being entered or left
-    cancels that, and this returns. Raises what `running` raises, and Rejected outside the main thread."""
+async def until_signalled(running: AbstractAsyncContextManager[object], stopping: asyncio.Event | None = None) -> None:
+    """Be inside `running` until the first stopping signal, or until `stopping` is set, then leave it. A signal while it
+    is being entered or left cancels that, and this returns. Raises what `running` raises, and Rejected outside the main
+    thread."""
     task = asyncio.current_task()
     assert task is not None
-    inside, stopping, cancelled = False, asyncio.Event(), False
+    inside, stopping, cancelled = False, stopping or asyncio.Event(), False
 
     def stop() -> None:
         nonlocal cancelled
@@ -51,10 +52,27 @@ def on_signals(stop: Callable[[], object]) -> Iterator[None]:
     """
     if threading.current_thread() is not threading.main_thread():
         raise Rejected("run() handles signals and needs the main thread: use 'await service.serve()' in this one")
+    with _handling(STOPPING, lambda number: _received(number, stop)):
+        yield
+
+
+PASSED_ON = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+"""What programs are told by signals: to read their configuration again, to reopen logs, whatever they make of it."""
+
+
+@contextmanager
+def passing_on(send: Callable[[int], None]) -> Iterator[None]:
+    """Call `send` with the number of each such signal that comes; afterwards they do what they did before."""
+    with _handling(PASSED_ON, send):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Iterable[signal.Signals], handle: Callable[[signal.Signals], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOPPING}
-    for number in STOPPING:
-        loop.add_signal_handler(number, _received, number, stop)
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+    for number in before:
+        loop.add_signal_handler(number, handle, number)
     try:
         yield
     finally:
