@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from muster.cli.logs import tell_more
+from muster.cli.logs import follow, level_is_chosen, tell_more
 from muster.cli.options import AsJSON
 from muster.cli.output import print_json, print_line
 from muster.cli.running import run, until_signalled
@@ -15,21 +20,38 @@ from muster.model.errors import BadConfiguration
 if TYPE_CHECKING:
     from muster.agent import Agent
     from muster.agent.proxy import Proxy
+    from muster.agent.settings import Settings
+
+_log = logging.getLogger("muster.agent")
+
+_HTTP = "127.0.0.1:8500"
 
 
 def agent(
     http: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="HOST:PORT",
             envvar="MUSTER_AGENT_HTTP",
-            help="Where to listen; port 0 picks a free one and says which.",
+            help=f"Where to listen; port 0 picks a free one and says which. Default: {_HTTP}.",
+            show_default=False,
         ),
-    ] = "127.0.0.1:8500",
+    ] = None,
     node: Annotated[
         str | None, typer.Option(metavar="NAME", help="The node's name. Default: the host's.", show_default=False)
     ] = None,
-    datacenter: Annotated[str, typer.Option(metavar="NAME", help="The datacenter's name.")] = "dc1",
+    datacenter: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The datacenter's name. Default: dc1.", show_default=False)
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings, services and checks, in TOML or in Consul's JSON; a folder stands for the files in it. May "
+            "be given again. Options win over files. SIGHUP has them read again.",
+            show_default=False,
+        ),
+    ] = None,
     proxy: Annotated[
         str | None,
         typer.Option(
@@ -47,31 +69,59 @@ def agent(
 
     Example: **muster agent --http 127.0.0.1:8500**
     """
+    options = {"node": node, "datacenter": datacenter}
+    given = {name: value for name, value in options.items() if value is not None}
+    if proxy is not None:
+        _refuse_with_proxy([*given, *(["config"] if config else [])])
+        tell_more()
+        raise typer.Exit(run(_stand_before(proxy, http or _HTTP, as_json)))
+    chosen = level_is_chosen()
     tell_more()
-    if proxy is None:
-        raise typer.Exit(run(_stay(http, node, datacenter, as_json)))
-    if node is not None or datacenter != "dc1":
-        raise BadConfiguration("--node and --datacenter are those of the agent that --proxy names: leave them out")
-    raise typer.Exit(run(_stand_before(proxy, http, as_json)))
+    read = partial(_settings, config or (), given if http is None else {**given, "http": http}, chosen)
+    raise typer.Exit(run(_stay(read, bool(config), as_json)))
 
 
-async def _stay(http: str, node: str | None, datacenter: str, as_json: bool) -> int:
+def _refuse_with_proxy(options: Sequence[str]) -> None:
+    if options:
+        named = " and ".join(f"--{option}" for option in options)
+        raise BadConfiguration(f"{named}: the agent that --proxy names has its own: leave them out")
+
+
+def _settings(config: Sequence[Path], given: Mapping[str, Any], level_chosen: bool) -> Settings:
+    """What the files say, and the command line over them."""
+    from muster.agent.config import read_settings
+
+    settings = replace(read_settings(config), **given)
+    if not level_chosen:
+        follow(settings.log_level)
+    return settings
+
+
+async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) -> int:
     from muster.agent import Agent
 
-    async with Agent(http=http, node=node, datacenter=datacenter) as running:
-        return await _until_signalled("agent", running, as_json)
+    async with Agent.configured(read) as running:
+        _tell("agent", running, as_json)
+        return await until_signalled(partial(_reload, running) if has_files else None)
+
+
+def _reload(running: Agent) -> None:
+    try:
+        running.reload()
+    except BadConfiguration as error:
+        _log.error("the configuration stays as it was: %s", error)
 
 
 async def _stand_before(upstream: str, http: str, as_json: bool) -> int:
     from muster.agent.proxy import Proxy
 
     async with Proxy(upstream, http) as running:
-        return await _until_signalled("proxy", running, as_json)
+        _tell("proxy", running, as_json)
+        return await until_signalled()
 
 
-async def _until_signalled(what: str, running: Agent | Proxy, as_json: bool) -> int:
+def _tell(what: str, running: Agent | Proxy, as_json: bool) -> None:
     if as_json:
         print_json({"url": running.url, "address": running.address}, indent=None)
     else:
         print_line(f"{what} at {running.url}  (Ctrl-C ends it)")
-    return await until_signalled()

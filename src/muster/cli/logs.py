@@ -25,3 +25,13 @@ def tell_more() -> None:
     logger = logging.getLogger("muster")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
+
+
+def level_is_chosen() -> bool:
+    """Whether the user chose a level, so that a configuration file does not count. Ask before `tell_more`."""
+    return logging.getLogger("muster").level != logging.NOTSET
+
+
+def follow(level: str | None) -> None:
+    """Log from `level`, as a configuration file has it; what happens, where it has none."""
+    logging.getLogger("muster").setLevel((level or "info").upper())

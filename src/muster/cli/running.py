@@ -36,16 +36,19 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-async def until_signalled() -> int:
+async def until_signalled(hung_up: Callable[[], None] | None = None) -> int:
     """Waits for the first signal that ends a program, and returns the exit status that it calls for.
 
     That is 130 for Ctrl-C, as shells count it, and 0 for the others, which ask for an orderly end. The next signal
-    finds Python's own handlers, so that a stop that takes too long can be cut short.
+    finds Python's own handlers, so that a stop that takes too long can be cut short. With `hung_up`, which must not
+    raise, SIGHUP calls it and ends nothing.
     """
     received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def receive(number: int) -> None:
-        if not received.done():
+        if number == signal.SIGHUP and hung_up is not None:
+            hung_up()
+        elif not received.done():
             received.set_result(number)
 
     with _handling(receive):

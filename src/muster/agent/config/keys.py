@@ -19,19 +19,19 @@ Duration = str | float
 """Go's (`10s`, `1m30s`), or a number of seconds."""
 
 
-class Addresses(Struct, kw_only=True, omit_defaults=True):
+class Addresses(Struct, frozen=True, kw_only=True):
     """Where single interfaces listen, where that is not `client_addr`."""
 
     http: str | None = None
     dns: str | None = None
 
 
-class Ports(Struct, kw_only=True, omit_defaults=True):
+class Ports(Struct, frozen=True, kw_only=True):
     http: Port | None = None
     dns: Port | None = None
 
 
-class LimitKeys(Struct, kw_only=True, omit_defaults=True):
+class LimitKeys(Struct, frozen=True, kw_only=True):
     """`muster.agent.settings.Limits`, as far as a file gives them."""
 
     http_max_conns_per_client: Count | None = None
@@ -45,7 +45,7 @@ class LimitKeys(Struct, kw_only=True, omit_defaults=True):
     kv_max_value_size: Count | None = None
 
 
-class ConfigFile(Struct, kw_only=True, omit_defaults=True):
+class ConfigFile(Struct, frozen=True, kw_only=True):
     """What a file may say. `service` and `check` are further lists, of one each as a rule."""
 
     node_name: str | None = None
@@ -80,7 +80,8 @@ _TLS = """ca_file ca_path cert_file key_file server_name tls tls_cipher_suites t
     verify_server_hostname enable_agent_tls_for_checks auto_encrypt"""
 _ACCESS = """acl acl_agent_master_token acl_agent_token acl_datacenter acl_default_policy acl_down_policy
     acl_enable_key_list_policy acl_master_token acl_replication_token acl_token acl_ttl audit auto_config
-    default_intention_policy enable_acl_replication encrypt encrypt_verify_incoming encrypt_verify_outgoing license_path"""
+    default_intention_policy enable_acl_replication encrypt encrypt_verify_incoming encrypt_verify_outgoing
+    license_path"""
 _CLUSTER = """advertise_addr_ipv4 advertise_addr_ipv6 advertise_addr_wan advertise_addr_wan_ipv4
     advertise_addr_wan_ipv6 advertise_reconnect_timeout autopilot bootstrap bootstrap_expect cloud disable_keyring_file
     discovery_max_stale gossip_lan gossip_wan leave_on_terminate locality non_voting_server partition peering
@@ -97,17 +98,16 @@ _OTHER = """alt_domain auto_reload_config cache check_output_max_size check_upda
     recursors reporting session_ttl_min syslog_facility telemetry ui ui_config ui_content_path ui_dir unix_sockets
     watches xds"""
 
+_LIMITS = """https_handshake_timeout request_limits rpc_handshake_timeout rpc_max_burst rpc_max_conns_per_client
+    rpc_rate txn_max_req_len"""
+_PORTS = """https grpc grpc_tls server serf_lan serf_wan sidecar_min_port sidecar_max_port expose_min_port
+    expose_max_port"""
+
 IGNORED: dict[type[Struct], frozenset[str]] = {
     ConfigFile: frozenset(f"{_TLS} {_ACCESS} {_CLUSTER} {_OTHER}".split()),
     Addresses: frozenset(("https", "grpc", "grpc_tls")),
-    Ports: frozenset(
-        "https grpc grpc_tls server serf_lan serf_wan sidecar_min_port sidecar_max_port expose_min_port"
-        " expose_max_port".split()
-    ),
-    LimitKeys: frozenset(
-        "https_handshake_timeout request_limits rpc_handshake_timeout rpc_max_burst rpc_max_conns_per_client rpc_rate"
-        " txn_max_req_len".split()
-    ),
+    Ports: frozenset(_PORTS.split()),
+    LimitKeys: frozenset(_LIMITS.split()),
     wire.ServiceRegistration: frozenset(("locality", "namespace", "partition", "socket_path")),
     wire.CheckRegistration: frozenset(("namespace", "partition")),
 }

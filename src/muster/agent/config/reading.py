@@ -7,6 +7,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -161,12 +162,11 @@ def _level(text: str) -> str:
 
 def _limits(said: LimitKeys, files: str) -> Limits:
     given = {key: value for key, value in msgspec.structs.asdict(said).items() if value is not None}
-    return Limits(**{key: _limit(key, value, files) for key, value in given.items()})
+    times = {key: _seconds(key, value, files) for key, value in given.items() if key.endswith("_timeout")}
+    return replace(Limits(), **{**given, **times})
 
 
-def _limit(key: str, value: Duration, files: str) -> float:
-    if not key.endswith("_timeout"):
-        return value  # type: ignore[return-value]  # a Count
+def _seconds(key: str, value: Duration, files: str) -> float:
     try:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)
     except ValueError as error:
