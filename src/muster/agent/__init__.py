@@ -2,6 +2,7 @@
 
 agent.py      Agent: the public object, which assembles the rest
 identity.py   who this agent is, and the node that it puts into the catalog
+store/        one way to change what the agent holds
 catalog/      what is registered: tables, indexes, views
 local.py      what is registered with this agent, and how it reaches the catalog
 checks/       how health is found out

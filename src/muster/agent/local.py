@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from types import MappingProxyType
@@ -20,6 +20,8 @@ from muster.agent.catalog.topics import Topic
 from muster.agent.checks.definition import CheckDefinition
 from muster.agent.checks.running import RunningChecks
 from muster.agent.checks.state import CriticalSince, Result, expired, reported
+from muster.agent.store.tables import Tables
+from muster.agent.store.write import Write
 from muster.model.check import Health
 
 _log = logging.getLogger("muster.agent.local")
@@ -70,13 +72,13 @@ class _Check:
 class LocalServices:
     """The instances and checks of this agent. Every method is synchronous and done when it returns.
 
-    `wake` is told the topics that each write concerns. For use on one event loop, while `running` is entered.
+    For use on one event loop, while `running` is entered.
     """
 
-    def __init__(self, node: str, catalog: Catalog, wake: Callable[[Iterable[Topic]], None], timing: Timing) -> None:
+    def __init__(self, node: str, tables: Tables, catalog: Catalog, timing: Timing) -> None:
         self._node = node
+        self._tables = tables
         self._catalog = catalog
-        self._wake = wake
         self._timing = timing
         self._rng = Random()
         self._services: dict[str, ServiceRow] = {}
@@ -102,32 +104,37 @@ class LocalServices:
         if known is None:
             _log.info("registered %s of %s at %s:%d", row.id, row.name, row.address or "the node", row.port)
         new = tuple(checks)
-        if replace_checks:
-            for check_id in self._of_service.get(row.id, set()) - {check.row.id for check in new}:
-                self.deregister_check(check_id)
-        if known is not None and known.name != row.name:
-            self._rename_checks(row)
-        topics = self._catalog.register(None, row, [self._start(check) for check in new])
-        self._wake(topics if known == row else topics | {service_of_agent(row.id)})
+        with self._tables.write() as write:
+            if replace_checks:
+                for check_id in self._of_service.get(row.id, set()) - {check.row.id for check in new}:
+                    self._drop_check(write, check_id)
+            if known is not None and known.name != row.name:
+                self._rename_checks(row)
+            self._catalog.register(write, None, row, [self._start(check) for check in new])
+            if known != row:
+                write.topics.add(service_of_agent(row.id))
 
     def deregister_service(self, service_id: str) -> None:
         """Remove an instance and its checks. An unknown id is fine."""
         if self._services.pop(service_id, None) is None:
             return
         _log.info("deregistered %s", service_id)
-        for check_id in list(self._of_service.get(service_id, ())):
-            self._stop(check_id)
-        self._wake(self._catalog.deregister_service(self._node, service_id) | {service_of_agent(service_id)})
+        with self._tables.write() as write:
+            for check_id in list(self._of_service.get(service_id, ())):
+                self._stop(check_id)
+            self._catalog.deregister_service(write, self._node, service_id)
+            write.topics.add(service_of_agent(service_id))
 
     def register_check(self, new: NewCheck) -> None:
         """Write a check of an instance, which must exist, or of the node. One that was there keeps its state."""
-        self._wake(self._catalog.register(None, None, [self._start(new)]))
+        with self._tables.write() as write:
+            self._catalog.register(write, None, None, [self._start(new)])
 
     def deregister_check(self, check_id: str) -> None:
         """Remove a check. An unknown id is fine."""
         if check_id in self._checks:
-            self._stop(check_id)
-            self._wake(self._catalog.deregister_check(self._node, check_id))
+            with self._tables.write() as write:
+                self._drop_check(write, check_id)
 
     def report(self, check_id: str, health: Health, note: str) -> None:
         """A heartbeat: set a TTL check's state and start its time anew. Raises NotATTLCheck."""
@@ -140,11 +147,12 @@ class LocalServices:
     def put_back(self, node: NodeRow, service: ServiceRow, check: CheckRow) -> None:
         """Write everything into the catalog again: the agent's node with its own service and check, and all that is
         registered here. What is there already stays untouched."""
-        topics = set(self._catalog.register(node, service, [check]))
-        for row in self._services.values():
-            topics |= self._catalog.register(None, row)
-        rows = [replace(held.row, output=held.published) for held in self._checks.values()]
-        self._wake(topics | self._catalog.register(None, None, rows))
+        with self._tables.write() as write:
+            self._catalog.register(write, node, service, [check])
+            for row in self._services.values():
+                self._catalog.register(write, None, row)
+            rows = [replace(held.row, output=held.published) for held in self._checks.values()]
+            self._catalog.register(write, None, None, rows)
 
     def overdue(self, now: float) -> list[str]:
         """The ids of the instances that have been critical for longer than one of their checks allows."""
@@ -155,6 +163,10 @@ class LocalServices:
             return False
         limit = max(check.definition.deregister_after, self._timing.shortest_deregister_after)
         return check.critical.for_longer_than(limit, now)
+
+    def _drop_check(self, write: Write, check_id: str) -> None:
+        self._stop(check_id)
+        self._catalog.deregister_check(write, self._node, check_id)
 
     def _rename_checks(self, row: ServiceRow) -> None:
         for check_id in self._of_service.get(row.id, ()):
@@ -210,7 +222,8 @@ class LocalServices:
             check.publishing.cancel()
             check.publishing = None
         check.published = check.row.output
-        self._wake(self._catalog.register(None, None, [check.row]))
+        with self._tables.write() as write:
+            self._catalog.register(write, None, None, [check.row])
 
     def _publish_later(self, check: _Check) -> None:
         """Half the time and up to one and a half, at random, so that many checks do not publish at once."""

@@ -16,14 +16,17 @@ from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pairs
 from muster.agent.kv.sessions import Sessions
 from muster.agent.local import LocalServices, Timing
+from muster.agent.settings import InForce
+from muster.agent.store.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One agent, without its listener: who it is, the catalog, its own instances and checks, keys and sessions, who
-    waits, answers that were given before, and user events."""
+    """One agent, without its listener: who it is; all its tables, among them the catalog, its own instances and checks,
+    keys and sessions; who waits, answers that were given before, user events, and the settings in force."""
 
     identity: Identity
+    tables: Tables
     catalog: Catalog
     local: LocalServices
     pairs: Pairs
@@ -31,11 +34,11 @@ class State:
     waiters: Waiters
     encoded: EncodedAnswers
     events: Events
+    in_force: InForce
 
     def wake(self, topics: Iterable[Topic]) -> None:
-        """Tell of a change: whoever waits for one of `topics` is woken, and sessions that it ends are ended."""
+        """Tell of a change that is in no table: whoever waits for one of `topics` is woken."""
         self.waiters.wake(topics)
-        self.sessions.heed(topics)
 
     def put_back(self) -> None:
         """Write the agent's own node, and everything that is registered with the agent, into the catalog again."""
@@ -44,22 +47,24 @@ class State:
 
 @asynccontextmanager
 async def living_state(
-    node: str, first_index: int, timing: Timing, most_waiting: int
+    node: str, first_index: int, timing: Timing, in_force: InForce
 ) -> AsyncIterator[Callable[[Identity], State]]:
     """The state of an agent that begins, to be had once its identity is known: empty but for its own node. Checks and
     sessions live while this lasts."""
-    catalog, waiters = Catalog(first_index), Waiters(most_waiting)
-    pairs = Pairs(catalog.sequence)
+    waiters = Waiters(in_force.limits.max_blocked_queries)
 
     def changed(topics: Iterable[Topic]) -> None:
         waiters.wake(topics)
         sessions.heed(topics)
 
-    sessions = LivingSessions(Sessions(catalog.sequence, catalog, pairs), changed)
-    local = LocalServices(node, catalog, changed, timing)
+    tables = Tables(first_index, changed)
+    catalog, pairs = Catalog(tables), Pairs(tables)
+    sessions = LivingSessions(tables, Sessions(tables, catalog, pairs))
+    local = LocalServices(node, tables, catalog, timing)
 
     def begin(identity: Identity) -> State:
-        state = State(identity, catalog, local, pairs, sessions, waiters, EncodedAnswers(), Events())
+        answers, events = EncodedAnswers(), Events()
+        state = State(identity, tables, catalog, local, pairs, sessions, waiters, answers, events, in_force)
         state.put_back()
         return state
 

@@ -13,6 +13,7 @@ from muster.agent.catalog.topics import Topic
 from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pair, Pairs
 from muster.agent.kv.sessions import SESSIONS, BadSession, Session, Sessions
+from muster.agent.store.tables import Tables
 from muster.model.check import Health
 
 pytestmark = pytest.mark.anyio
@@ -22,20 +23,21 @@ CHECK = CheckRow(node="n", id="c", name="c", status=Health.PASSING)
 
 class Stage:
     def __init__(self) -> None:
-        self.catalog = Catalog(10)
-        self.pairs = Pairs(self.catalog.sequence)
+        self.tables = Tables(10, self.wake)
+        self.catalog, self.pairs = Catalog(self.tables), Pairs(self.tables)
         self.changed = asyncio.Event()
-        self.sessions = LivingSessions(Sessions(self.catalog.sequence, self.catalog, self.pairs), self.wake)
-        self.catalog.register(NodeRow("n", "127.0.0.1"), None, [CHECK])
+        self.sessions = LivingSessions(self.tables, Sessions(self.tables, self.catalog, self.pairs))
+        with self.tables.write() as write:
+            self.catalog.register(write, NodeRow("n", "127.0.0.1"), None, [CHECK])
 
     def wake(self, topics: Iterable[Topic]) -> None:
+        self.sessions.heed(topics)
         if SESSIONS in topics:
             self.changed.set()
 
     def lock(self, session: str) -> None:
-        write = self.pairs.begin()
-        assert self.pairs.lock(write, Pair("k", session=session), now=0.0)
-        self.pairs.commit(write)
+        with self.tables.write() as write:
+            assert self.pairs.lock(write, Pair("k", session=session), now=0.0)
 
 
 async def test_one_that_nobody_renews_ends_and_lets_its_keys_go() -> None:
@@ -69,19 +71,19 @@ async def test_one_ends_with_its_checks_and_its_node(end: str) -> None:
     async with stage.sessions:
         stage.sessions.create(Session("s", "n", node_checks=("c",)))
         stage.sessions.create(Session("free", "n"))
-        if end == "critical":
-            topics = stage.catalog.register(None, None, [CheckRow("n", "c", "c", Health.CRITICAL)])
-        elif end == "removed":
-            topics = stage.catalog.deregister_check("n", "c")
-        else:
-            topics = stage.catalog.deregister_node("n")
-        stage.sessions.heed(topics)
+        with stage.tables.write() as write:
+            if end == "critical":
+                stage.catalog.register(write, None, None, [CheckRow("n", "c", "c", Health.CRITICAL)])
+            elif end == "removed":
+                stage.catalog.deregister_check(write, "n", "c")
+            else:
+                stage.catalog.deregister_node(write, "n")
         left = [session.id for session in stage.sessions.table.all()]
         assert left == ([] if end == "node" else ["free"])
 
 
 async def test_one_needs_its_node_and_its_checks() -> None:
-    table = Stage().sessions.table
+    sessions = Stage().sessions
     for session in (Session("s", "elsewhere"), Session("s", "n", node_checks=("none",))):
         with pytest.raises(BadSession, match="Missing"):
-            table.create(session)
+            sessions.create(session)

@@ -16,11 +16,11 @@ from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found
 from muster.agent.catalog.topics import Topic
-from muster.agent.kv.pairs import Pair, PairWrite, grouped, pair_at, pairs_below
+from muster.agent.kv.pairs import Pair, grouped, pair_at, pairs_below
 from muster.agent.state import State
+from muster.agent.store.write import Write
 from muster.registry.consul import wire
 
-LARGEST_VALUE = 512 << 10
 _RAW = b"text/plain"
 _HARMLESS = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"))
 """A value is whatever somebody wrote: no browser is to run it."""
@@ -42,11 +42,11 @@ def put(state: State, request: Request) -> Answer:
     key = _key(request)
     _refuse_conflict(request, "cas", "acquire", "release")
     flags = _number(request, "flags")
-    if len(request.body) > LARGEST_VALUE:
-        raise Refused(413, _TOO_LARGE.format(len(request.body), LARGEST_VALUE))
-    write = state.pairs.begin()
-    done = _put(state, request, write, Pair(key, request.body, flags))
-    state.wake(state.pairs.commit(write))
+    largest = state.in_force.limits.kv_max_value_size
+    if len(request.body) > largest:
+        raise Refused(413, _TOO_LARGE.format(len(request.body), largest))
+    with state.tables.write() as write:
+        done = _put(state, request, write, Pair(key, request.body, flags))
     return json_answer(done)
 
 
@@ -60,15 +60,8 @@ def delete(state: State, request: Request) -> Answer:
     """Remove a key, with `recurse` all below a prefix, or with `cas` if nobody wrote in between."""
     require_datacenter(state, request.params)
     _refuse_conflict(request, "recurse", "cas")
-    write, done = state.pairs.begin(), True
-    if "recurse" in request.params:
-        state.pairs.delete_below(write, request.rest)
-    elif "cas" in request.params:
-        done = state.pairs.delete_if(write, _key(request), _number(request, "cas"))
-    else:
-        state.pairs.delete(write, _key(request))
-    state.wake(state.pairs.commit(write))
-    return json_answer(done)
+    with state.tables.write() as write:
+        return json_answer(_delete(state, request, write))
 
 
 def view(pair: Pair) -> wire.KVPair:
@@ -84,7 +77,7 @@ def view(pair: Pair) -> wire.KVPair:
     )
 
 
-def locked(state: State, write: PairWrite, wanted: Pair) -> bool:
+def locked(state: State, write: Write, wanted: Pair) -> bool:
     """Take the lock of a key for a session, which must exist. Raises Refused."""
     if not wanted.session:
         raise Refused(500, "missing session")
@@ -100,7 +93,7 @@ def require_uuid(session_id: str, before: str, *headers: tuple[bytes, bytes]) ->
         raise Refused(500, f"{before}index error: UUID must be 36 characters", *headers)
 
 
-def _put(state: State, request: Request, write: PairWrite, pair: Pair) -> bool:
+def _put(state: State, request: Request, write: Write, pair: Pair) -> bool:
     params = request.params
     if "cas" in params:
         return state.pairs.set_if(write, pair.key, pair.value, pair.flags, _number(request, "cas"))
@@ -109,6 +102,16 @@ def _put(state: State, request: Request, write: PairWrite, pair: Pair) -> bool:
     if "release" in params:
         return state.pairs.unlock(write, replace(pair, session=params.first("release")))
     state.pairs.set(write, pair.key, pair.value, pair.flags)
+    return True
+
+
+def _delete(state: State, request: Request, write: Write) -> bool:
+    if "recurse" in request.params:
+        state.pairs.delete_below(write, request.rest)
+        return True
+    if "cas" in request.params:
+        return state.pairs.delete_if(write, _key(request), _number(request, "cas"))
+    state.pairs.delete(write, _key(request))
     return True
 
 

@@ -16,6 +16,7 @@ from muster.agent.api.routing import Route
 from muster.agent.catalog.catalog import NameTaken, UnknownService
 from muster.agent.catalog.rows import NodeRow
 from muster.agent.state import State
+from muster.agent.store.write import Write
 from muster.registry.consul import wire
 
 
@@ -28,7 +29,8 @@ def register(state: State, request: Request) -> Answer:
     checks = [catalog_check_row(check, asked.node) for check in _checks(asked)]
     node = None if asked.skip_node_update and state.catalog.has_node(asked.node) else _node_row(state, asked)
     try:
-        state.wake(state.catalog.register(node, service, checks))
+        with state.tables.write() as write:
+            state.catalog.register(write, node, service, checks)
     except UnknownService:
         raise Refused(500, f'failed inserting check: Missing service registration on node "{asked.node}"') from None
     except NameTaken as error:
@@ -42,16 +44,20 @@ def deregister(state: State, request: Request) -> Answer:
     require_datacenter_named(state, asked.datacenter)
     if not asked.node:
         raise Refused(500, "Must provide node")
-    if asked.service_id:
-        topics = state.catalog.deregister_service(asked.node, asked.service_id)
-    elif asked.check_id:
-        topics = state.catalog.deregister_check(asked.node, asked.check_id)
-    else:
-        topics = state.catalog.deregister_node(asked.node)
-    state.wake(topics)
-    if topics and asked.node.lower() == state.identity.node.lower():
+    with state.tables.write() as write:
+        _deregister(state, write, asked)
+    if write.changes and asked.node.lower() == state.identity.node.lower():
         state.put_back()
     return json_answer(True)
+
+
+def _deregister(state: State, write: Write, asked: wire.CatalogDeregistration) -> None:
+    if asked.service_id:
+        state.catalog.deregister_service(write, asked.node, asked.service_id)
+    elif asked.check_id:
+        state.catalog.deregister_check(write, asked.node, asked.check_id)
+    else:
+        state.catalog.deregister_node(write, asked.node)
 
 
 def _checks(asked: wire.CatalogRegistration) -> list[wire.CatalogCheck]:

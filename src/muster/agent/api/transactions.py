@@ -13,12 +13,13 @@ from typing import Any
 
 from muster.agent.api.answer import JSON, Answer, Refused, encode, text_answer
 from muster.agent.api.body import TRANSACTION, decode_list
-from muster.agent.api.kv import LARGEST_VALUE, locked, view
+from muster.agent.api.kv import locked, view
 from muster.agent.api.reading import KNOWN_LEADER, require_datacenter
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
-from muster.agent.kv.pairs import Pair, PairWrite
+from muster.agent.kv.pairs import Pair
 from muster.agent.state import State
+from muster.agent.store.write import Write
 from muster.registry.consul import wire
 
 _MOST_OPERATIONS = 64
@@ -31,10 +32,10 @@ class _Failed(Exception):
 class _Transaction:
     """The operations on one write. Each returns the pairs that it shows."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, write: Write) -> None:
         self.state = state
         self.pairs = state.pairs
-        self.write: PairWrite = state.pairs.begin()
+        self.write = write
 
     def set(self, asked: Pair, index: int) -> list[Pair]:
         self.pairs.set(self.write, asked.key, asked.value, asked.flags)
@@ -136,15 +137,14 @@ def transact(state: State, request: Request) -> Answer:
     asked = decode_list(request.body, wire.TransactionOperation, "api.TxnOps", TRANSACTION)
     if len(asked) > _MOST_OPERATIONS:
         return text_answer(413, f"Transaction contains too many operations ({len(asked)} > {_MOST_OPERATIONS})")
-    operations = [(operation.kv, _pair(operation.kv)) for operation in asked if operation.kv]
+    largest = state.in_force.limits.kv_max_value_size
+    operations = [(operation.kv, _pair(operation.kv, largest)) for operation in asked if operation.kv]
     if any(operation.node or operation.service or operation.check for operation in asked):
         raise Refused(501, "Transactions of this agent are of keys only")
-    transaction = _Transaction(state)
-    results, errors = _run(transaction, operations)
-    if errors:
-        state.pairs.take_back(transaction.write)
-    else:
-        state.wake(state.pairs.commit(transaction.write))
+    with state.tables.write() as write:
+        results, errors = _run(_Transaction(state, write), operations)
+        if errors:
+            write.take_back()
     return _answer(results, errors, reads_only=not any(kv.verb in _WRITES for kv, _ in operations))
 
 
@@ -180,7 +180,7 @@ def _answer(results: list[Pair], errors: list[dict[str, Any]], *, reads_only: bo
     return Answer(status, encode(body), JSON, KNOWN_LEADER)
 
 
-def _pair(asked: wire.KVOperation) -> Pair:
+def _pair(asked: wire.KVOperation, largest: int) -> Pair:
     """What an operation is about. Raises Refused."""
     try:
         value = base64.b64decode(asked.value or "", validate=True)
@@ -188,8 +188,8 @@ def _pair(asked: wire.KVOperation) -> Pair:
         raise Refused(
             400, f"Failed to parse body: illegal base64 data at input byte {_fault(asked.value or '')}"
         ) from None
-    if len(value) > LARGEST_VALUE:
-        raise Refused(413, f'Value for key "{asked.key}" is too large ({len(value)} > {LARGEST_VALUE} bytes)')
+    if len(value) > largest:
+        raise Refused(413, f'Value for key "{asked.key}" is too large ({len(value)} > {largest} bytes)')
     return Pair(asked.key, value, asked.flags, asked.session)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from muster.agent.catalog.topics import Topic
 from muster.agent.kv.sessions import Session, Sessions
+from muster.agent.store.tables import Tables
 
 _PATIENCE = 2
 """Times its TTL is what a session has, as in Consul, whose TTL is the least that a session lives unrenewed."""
@@ -19,11 +20,11 @@ _log = logging.getLogger("muster.agent.sessions")
 
 class LivingSessions:
     """Sessions with their timers. Every method is synchronous. For use on one event loop, while entered; leaving stops
-    the timers. `wake` is told the topics that each change concerns."""
+    the timers."""
 
-    def __init__(self, table: Sessions, wake: Callable[[Iterable[Topic]], None]) -> None:
+    def __init__(self, tables: Tables, table: Sessions) -> None:
         self.table = table
-        self._wake = wake
+        self._tables = tables
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def __aenter__(self) -> Self:
@@ -38,7 +39,8 @@ class LivingSessions:
 
     def create(self, session: Session) -> None:
         """Add a session. Raises BadSession."""
-        self._wake(self.table.create(session))
+        with self._tables.write() as write:
+            self.table.create(write, session)
         self.renew(session)
 
     def renew(self, session: Session) -> None:
@@ -51,7 +53,8 @@ class LivingSessions:
     def destroy(self, session_id: str) -> None:
         """End a session. An unknown id is fine."""
         self._stop(session_id)
-        self._wake(self.table.destroy(session_id, asyncio.get_running_loop().time()))
+        with self._tables.write() as write:
+            self.table.destroy(write, session_id, asyncio.get_running_loop().time())
 
     def heed(self, topics: Iterable[Topic]) -> None:
         """Tell of a change in the catalog: sessions whose node or checks did not survive it end."""

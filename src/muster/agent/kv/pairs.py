@@ -9,10 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from muster.agent.catalog.rows import NO_STAMP, Stamp
-from muster.agent.catalog.sequence import Sequence
 from muster.agent.catalog.topics import Topic
+from muster.agent.store.tables import Tables
+from muster.agent.store.write import Write
 
 _MOST_GRAVES = 4096
 """Removed keys that are remembered one by one; of those before them only the last index is."""
@@ -30,15 +32,6 @@ class Pair:
     stamp: Stamp = field(default=NO_STAMP, compare=False)
 
 
-@dataclass(slots=True)
-class PairWrite:
-    """Changes under way at one index: the topics concerned, and what was there before, to take them back."""
-
-    index: int
-    topics: set[Topic] = field(default_factory=set[Topic])
-    before: dict[str, Pair | None] = field(default_factory=dict[str, Pair | None])
-
-
 def pair_at(key: str) -> Topic:
     """One key."""
     return ("kv", key)
@@ -50,10 +43,12 @@ def pairs_below(prefix: str) -> Topic:
 
 
 class Pairs:
-    """Keys in byte order. Synchronous; one write at a time, between `begin` and `commit` or `take_back`."""
+    """Keys in byte order: one of the tables that are written together. Synchronous."""
 
-    def __init__(self, sequence: Sequence) -> None:
-        self._sequence = sequence
+    name: Final = "pairs"
+    row: Final = Pair
+
+    def __init__(self, tables: Tables) -> None:
         self._pairs: dict[str, Pair] = {}
         self._keys: list[str] = []
         self._held: dict[str, set[str]] = {}
@@ -61,6 +56,7 @@ class Pairs:
         self._forgotten = 0
         self._last = 1
         self._delays: dict[str, float] = {}
+        tables.join(self._conclude, self)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -98,34 +94,19 @@ class Pairs:
 
     # Writes
 
-    def begin(self) -> PairWrite:
-        return PairWrite(self._sequence.last + 1)
-
-    def commit(self, write: PairWrite) -> frozenset[Topic]:
-        """Make the changes last. Returns the topics concerned: none if nothing changed."""
-        if write.topics:
-            self._sequence.last = self._last = write.index
-            self._bury(key for key, pair in write.before.items() if pair and key not in self._pairs)
-        return frozenset(write.topics)
-
-    def take_back(self, write: PairWrite) -> None:
-        """Undo the changes."""
-        for key, pair in write.before.items():
-            self._store(key, pair)
-
-    def set(self, write: PairWrite, key: str, value: bytes, flags: int) -> None:
+    def set(self, write: Write, key: str, value: bytes, flags: int) -> None:
         """Write a value. Whoever holds the key's lock keeps it."""
         old = self._pairs.get(key)
         self._change(write, Pair(key, value, flags, session=old.session if old else ""))
 
-    def set_if(self, write: PairWrite, key: str, value: bytes, flags: int, index: int) -> bool:
+    def set_if(self, write: Write, key: str, value: bytes, flags: int, index: int) -> bool:
         """Write a value if the key was last changed at `index` or, with 0, is not there. Returns whether it was."""
         if not self._is_at(key, index):
             return False
         self.set(write, key, value, flags)
         return True
 
-    def lock(self, write: PairWrite, wanted: Pair, now: float) -> bool:
+    def lock(self, write: Write, wanted: Pair, now: float) -> bool:
         """Write `wanted` and take the lock for its session, unless another holds it or the delay after the end of one
         that held it is not over at `now`. Taking it again counts as one. Returns whether it is held."""
         old = self._pairs.get(wanted.key)
@@ -138,7 +119,7 @@ class Pairs:
         self._change(write, replace(wanted, lock_index=(old.lock_index if old else 0) + 1))
         return True
 
-    def unlock(self, write: PairWrite, wanted: Pair) -> bool:
+    def unlock(self, write: Write, wanted: Pair) -> bool:
         """Write `wanted` and give back the lock that its session holds. Returns whether it did hold it."""
         old = self._pairs.get(wanted.key)
         if old is None or not old.session or old.session != wanted.session:
@@ -146,26 +127,25 @@ class Pairs:
         self._change(write, replace(wanted, session="", lock_index=old.lock_index))
         return True
 
-    def delete(self, write: PairWrite, key: str) -> None:
+    def delete(self, write: Write, key: str) -> None:
         """Remove a key, if it is there."""
-        old = self._pairs.get(key)
-        if old is not None:
-            self._note(write, key, old)
-            self._store(key, None)
+        if key in self._pairs:
+            write.put(self, key, None)
+            _concern(write, key)
 
-    def delete_if(self, write: PairWrite, key: str, index: int) -> bool:
+    def delete_if(self, write: Write, key: str, index: int) -> bool:
         """Remove a key if it was last changed at `index`. Returns whether it is not there afterwards."""
         if key in self._pairs and not self._is_at(key, index):
             return False
         self.delete(write, key)
         return True
 
-    def delete_below(self, write: PairWrite, prefix: str) -> None:
+    def delete_below(self, write: Write, prefix: str) -> None:
         """Remove all keys that begin with a prefix."""
         for key in self.keys(prefix):
             self.delete(write, key)
 
-    def release_all(self, write: PairWrite, session: str, *, delete: bool, until: float) -> None:
+    def release_all(self, write: Write, session: str, *, delete: bool, until: float) -> None:
         """A session is over: remove the keys that it held, or let them go. Nobody can lock them before `until`."""
         for key in self.held_by(session):
             self._delays[key] = until
@@ -182,32 +162,36 @@ class Pairs:
         pair = self._pairs.get(key)
         return pair is None if index == 0 else pair is not None and pair.stamp.modified == index
 
-    def _change(self, write: PairWrite, pair: Pair) -> None:
+    def _change(self, write: Write, pair: Pair) -> None:
         old = self._pairs.get(pair.key)
         if old == pair:
             return
-        self._note(write, pair.key, old)
         created = old.stamp.created if old else write.index
-        self._store(pair.key, replace(pair, stamp=Stamp(created, write.index)))
+        write.put(self, pair.key, replace(pair, stamp=Stamp(created, write.index)))
+        _concern(write, pair.key)
 
-    def _note(self, write: PairWrite, key: str, old: Pair | None) -> None:
-        write.before.setdefault(key, old)
-        write.topics.add(pair_at(key))
-        write.topics.update(pairs_below(key[:length]) for length in range(len(key) + 1))
+    # As a table
 
-    def _store(self, key: str, pair: Pair | None) -> None:
-        old = self._pairs.get(key)
-        if old is not None and old.session:
-            self._let_go(old)
-        if pair is None:
-            if self._pairs.pop(key, None) is not None:
-                del self._keys[bisect_left(self._keys, key)]
-            return
-        if old is None:
-            insort(self._keys, key)
-        self._pairs[key] = pair
+    def rows(self) -> Iterable[tuple[str, Pair]]:
+        return self._pairs.items()
+
+    def place(self, key: str, pair: Pair | None) -> Pair | None:
+        before = self._pairs.get(key)
+        if before is not None and before.session:
+            self._let_go(before)
+        if pair is not None:
+            self._keep(pair, new=before is None)
+        elif before is not None:
+            del self._pairs[key]
+            del self._keys[bisect_left(self._keys, key)]
+        return before
+
+    def _keep(self, pair: Pair, *, new: bool) -> None:
+        if new:
+            insort(self._keys, pair.key)
+        self._pairs[pair.key] = pair
         if pair.session:
-            self._held.setdefault(pair.session, set()).add(key)
+            self._held.setdefault(pair.session, set()).add(pair.key)
 
     def _let_go(self, pair: Pair) -> None:
         held = self._held[pair.session]
@@ -215,12 +199,26 @@ class Pairs:
         if not held:
             del self._held[pair.session]
 
-    def _bury(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._graves.pop(key, None)
-            self._graves[key] = self._last
-        while len(self._graves) > _MOST_GRAVES:
+    def _conclude(self, write: Write) -> None:
+        self._last = write.index
+        if write.everything:
+            self._forgotten = write.index
+            self._graves.clear()
+            return
+        for table, key, before, _ in write.changes:
+            if table is self and before is not None and key not in self._pairs:
+                self._bury(key)
+
+    def _bury(self, key: str) -> None:
+        self._graves.pop(key, None)
+        self._graves[key] = self._last
+        if len(self._graves) > _MOST_GRAVES:
             self._forgotten = self._graves.pop(next(iter(self._graves)))
+
+
+def _concern(write: Write, key: str) -> None:
+    write.topics.add(pair_at(key))
+    write.topics.update(pairs_below(key[:length]) for length in range(len(key) + 1))
 
 
 def grouped(keys: Iterable[str], prefix: str, separator: str) -> list[str]:

@@ -6,14 +6,17 @@ becomes critical. The keys that it held are then let go or removed, and cannot b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.rows import NO_STAMP, Stamp
-from muster.agent.catalog.sequence import Sequence
 from muster.agent.catalog.topics import Topic
 from muster.agent.kv.pairs import Pairs
+from muster.agent.store.tables import Tables
+from muster.agent.store.write import Write
 from muster.model.check import Health
 
 SESSIONS: Topic = ("sessions", "")
@@ -56,15 +59,18 @@ class BadSession(Exception):
 
 
 class Sessions:
-    """Sessions by id and by node. Synchronous; one write at a time."""
+    """Sessions by id and by node: one of the tables that are written together. Synchronous."""
 
-    def __init__(self, sequence: Sequence, catalog: Catalog, pairs: Pairs) -> None:
-        self._sequence = sequence
+    name: Final = "sessions"
+    row: Final = Session
+
+    def __init__(self, tables: Tables, catalog: Catalog, pairs: Pairs) -> None:
         self._catalog = catalog
         self._pairs = pairs
         self._sessions: dict[str, Session] = {}
         self._on_node: dict[str, set[str]] = {}
         self._last = 1
+        tables.join(self._conclude, self)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -85,32 +91,24 @@ class Sessions:
         """The sessions of a node, by id."""
         return [self._sessions[key] for key in sorted(self._on_node.get(node.lower(), ()))]
 
-    def create(self, session: Session) -> frozenset[Topic]:
-        """Add a session. Returns the topics concerned. Raises BadSession; nothing is written then."""
+    def create(self, write: Write, session: Session) -> None:
+        """Add a session. Raises BadSession; nothing is written then."""
         if not self._catalog.has_node(session.node):
             raise BadSession("Missing node registration")
         for check_id in session.check_ids:
             self._require(session.node, check_id)
-        self._sequence.last = self._last = self._sequence.last + 1
-        self._sessions[session.id] = replace(session, stamp=Stamp(self._last, self._last))
-        self._on_node.setdefault(session.node.lower(), set()).add(session.id)
-        return frozenset((SESSIONS, session_at(session.id)))
+        write.put(self, session.id, replace(session, stamp=Stamp(write.index, write.index)))
+        write.topics.update((SESSIONS, session_at(session.id)))
 
-    def destroy(self, session_id: str, now: float) -> frozenset[Topic]:
-        """End a session, and with it its locks. Returns the topics concerned: none for an unknown one."""
-        session = self._sessions.pop(session_id, None)
+    def destroy(self, write: Write, session_id: str, now: float) -> None:
+        """End a session, and with it its locks. An unknown one is no change."""
+        session = self._sessions.get(session_id)
         if session is None:
-            return frozenset()
-        on_node = self._on_node[session.node.lower()]
-        on_node.discard(session_id)
-        if not on_node:
-            del self._on_node[session.node.lower()]
-        write = self._pairs.begin()
+            return
+        write.put(self, session_id, None)
+        write.topics.update((SESSIONS, session_at(session_id)))
         until = now + session.lock_delay / 1e9
         self._pairs.release_all(write, session_id, delete=session.behavior is Behavior.DELETE, until=until)
-        topics = self._pairs.commit(write)
-        self._sequence.last = self._last = write.index
-        return topics | {SESSIONS, session_at(session_id)}
 
     def ended_by(self, topics: frozenset[Topic]) -> list[str]:
         """The ids of the sessions whose node or checks did not survive a change that concerned `topics`."""
@@ -118,6 +116,33 @@ class Sessions:
             return []
         nodes = {name for kind, name in topics if kind in ("node", "node checks")} & self._on_node.keys()
         return [session.id for node in nodes for session in self.on(node) if not self._stands(session)]
+
+    def fallen(self) -> list[str]:
+        """The ids of the sessions whose node or checks are gone or critical."""
+        return [session.id for session in self._sessions.values() if not self._stands(session)]
+
+    # As a table
+
+    def rows(self) -> Iterable[tuple[str, Session]]:
+        return self._sessions.items()
+
+    def place(self, key: str, session: Session | None) -> Session | None:
+        before = self._sessions.pop(key, None)
+        if before is not None:
+            self._forget(before)
+        if session is not None:
+            self._sessions[key] = session
+            self._on_node.setdefault(session.node.lower(), set()).add(key)
+        return before
+
+    def _forget(self, session: Session) -> None:
+        on_node = self._on_node[session.node.lower()]
+        on_node.discard(session.id)
+        if not on_node:
+            del self._on_node[session.node.lower()]
+
+    def _conclude(self, write: Write) -> None:
+        self._last = write.index
 
     def _stands(self, session: Session) -> bool:
         if not self._catalog.has_node(session.node):
