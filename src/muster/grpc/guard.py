@@ -149,7 +149,8 @@ def _serve(method: str, context: Any) -> None:
     """From here on the call is being served. It ends with the call's own task, or is ended where threads are used
     again."""
     left = context.time_remaining()
-    serving.set(Served(method, context.peer(), None if left is None else time.monotonic() + left))
+    deadline = None if left is None else time.monotonic() + left
+    serving.set(Served(method, context.peer(), deadline, context.invocation_metadata))
 
 
 def _set(context: Any, code: grpc.StatusCode, details: str, trailing: Trailing = ()) -> None:

@@ -20,6 +20,7 @@ from muster.grpc.listening import refuse_unusable
 from muster.grpc.offered import Offered
 from muster.grpc.reflection_server import add_reflection
 from muster.grpc.slots import Slots
+from muster.grpc.typed import NOTHING, TypedHandlers
 from muster.model.errors import BadConfiguration
 from muster.model.instance import join_host_port
 from muster.serve.health import HealthState
@@ -47,12 +48,19 @@ _OPTIONS = (
 
 
 class GRPCServer:
-    """Serves what is `offered`. For one event loop and one run: `listen`, `serve`, `stop`."""
+    """Serves what is `offered` and `typed`. For one event loop and one run: `listen`, `serve`, `stop`."""
 
     def __init__(
-        self, offered: Offered, health: HealthState, limits: Limits, tls: TLS | None, interceptors: Iterable[object]
+        self,
+        offered: Offered,
+        health: HealthState,
+        limits: Limits,
+        tls: TLS | None,
+        interceptors: Iterable[object],
+        typed: TypedHandlers = NOTHING,
     ) -> None:
         self._offered = offered
+        self._typed = typed
         self._health = health
         self._limits = limits
         self._tls = tls
@@ -104,8 +112,9 @@ class GRPCServer:
             self._threads, interceptors=self._interceptors, options=(*_OPTIONS, *_sizes(self._limits))
         )
         self._offered.install(server, self._slots)
+        self._typed.install(server, self._slots)
         health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(self._health), server)
-        add_reflection(server, (*self._offered.services, HEALTH))
+        add_reflection(server, (*sorted({*self._offered.services, *self._typed.services}), HEALTH))
         return server
 
     def _close_threads(self) -> None:

@@ -7,6 +7,7 @@ stop, so that each stop costs 0.2 s. Its HTTP protocol is used with a listener o
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -50,7 +51,13 @@ class Bound:
 
 @asynccontextmanager
 async def serving(
-    app: App, address: str, *, prompt: Prompt | None = None, limits: Limits | None = None, grace: float = 5.0
+    app: App,
+    address: str,
+    *,
+    prompt: Prompt | None = None,
+    limits: Limits | None = None,
+    grace: float = 5.0,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Bound]:
     """Serves `app` on `address` (`HOST:PORT`; port 0 picks one) while the context lasts.
 
@@ -64,7 +71,7 @@ async def serving(
     state = Connections(limits or Limits())
     listener = await listen(address)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(partial(_connection, config, state, prompt), sock=listener)
+    server = await loop.create_server(partial(_connection, config, state, prompt), sock=listener, ssl=tls)
     host, port = server.sockets[0].getsockname()[:2]
     try:
         yield Bound(host, port, state)
