@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from muster.model.errors import BadConfiguration
+from muster.model.errors import BadConfiguration, RegistryUnavailable
+from muster.registry.memory import Memory
 from muster.serve.advertise import HERE, Place, Where, advertised, choose, is_loopback, is_wildcard, parse, place_of
 
 LOCAL = Place("127.0.0.1", 8500, gives_address=True)
@@ -109,6 +110,40 @@ def test_wildcard_and_loopback() -> None:
     ] * 2
     assert not is_loopback("10.0.0.1")
     assert not is_loopback("localhost.example")
+
+
+class Cluster(Memory):
+    """A registry on this machine that knows of some others; None: it does not answer."""
+
+    def __init__(self, others: int | None) -> None:
+        super().__init__()
+        self._others = others
+        self.asked = 0
+
+    async def others(self) -> int:
+        self.asked += 1
+        if self._others is None:
+            raise RegistryUnavailable("no leader")
+        return self._others
+
+
+@pytest.mark.anyio
+async def test_a_loopback_address_is_refused_by_a_cluster_that_is_reached_on_this_machine() -> None:
+    with pytest.raises(
+        BadConfiguration, match=r"with 2 other machines.*to 127\.0\.0\.1 if this"
+    ):
+        await advertised(("127.0.0.1", 9000), None, LOCAL, Cluster(2))
+    for others in (0, None):
+        assert await advertised(("127.0.0.1", 9000), None, LOCAL, Cluster(others)) == ("127.0.0.1", 9000)
+
+
+@pytest.mark.anyio
+async def test_nobody_is_asked_where_it_makes_no_difference() -> None:
+    cluster = Cluster(2)
+    assert await advertised(("127.0.0.1", 9000), "127.0.0.1", LOCAL, cluster) == ("127.0.0.1", 9000)
+    assert await advertised(("0.0.0.0", 9000), None, LOCAL, cluster) == ("", 9000)
+    assert await advertised(("10.0.0.7", 9000), None, LOCAL, cluster) == ("10.0.0.7", 9000)
+    assert not cluster.asked
 
 
 @pytest.mark.anyio

@@ -227,7 +227,7 @@ class Service:
         try:
             port = await server.listen(*self._listen)
             place = place_of(str(registrar)) if registrar else HERE
-            where = await advertised((self._listen[0], port), settings.advertise, place)
+            where = await advertised((self._listen[0], port), settings.advertise, place, registrar)
             label = replace(self._label, zone=settings.zone)
             entry = compose(label, instance_id, where, self._offered.endpoints, self._timing, by_grpc(self._tls))
             membership = self._membership(settings.mode, registrar, entry)

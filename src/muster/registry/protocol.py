@@ -70,6 +70,15 @@ class Regional(Protocol):
         ...
 
 
+@runtime_checkable
+class Clustered(Protocol):
+    """A registry that can tell whether it is for this machine alone."""
+
+    async def others(self) -> int:
+        """How many other machines share the registry, as far as it knows. Raises RegistryUnavailable and Denied."""
+        ...
+
+
 class Registry(Protocol):
     """What a URL opens: an object that is a Discovery, a Registrar or both, and that owns its connections.
 

@@ -11,7 +11,7 @@ rights.py      which access rule is missing  token.py       the token, from a fi
 client.py      one agent's HTTP API          agents.py      several agents: reads fail over, writes stay
 slots.py       which names block or are polled
 discovery.py   reading, by blocking queries   datacenters.py  one after the other, where the first has nobody
-registrar.py   writing, at one agent
+registrar.py   writing, at one agent         members.py      whether other machines are in the cluster
 registry.py    Consul: Registrar and Discovery
 """
 

@@ -12,6 +12,7 @@ from muster.model.snapshot import Answer
 from muster.registry.consul.agents import Agents
 from muster.registry.consul.config import Config
 from muster.registry.consul.datacenters import reading_from
+from muster.registry.consul.members import others
 from muster.registry.consul.registrar import ConsulRegistrar
 from muster.registry.protocol import Discovery
 
@@ -58,6 +59,10 @@ class Consul:
     def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         """As `Discovery.watch_names`. Consul's own servers are there as `consul`."""
         return self._discovery.watch_names()
+
+    async def others(self) -> int:
+        """As `Clustered.others`: the agent's other members. Rights on nodes decide whom a token is told of."""
+        return await others(self._agents, self._config.reading.timeout)
 
     def within(self, datacenters: tuple[str, ...]) -> Discovery:
         """As `Regional.within`. It shares connections and limits, and ends with this registry."""

@@ -73,7 +73,10 @@ class CheckDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fiel
     header: dict[str, list[str] | None] | None = None
     method: str = ""
     body: str = ""
+    disable_redirects: bool = False
     tcp: str = ""
+    h2ping: str = field(default="", name="H2PING")
+    h2ping_use_tls: bool = field(default=True, name="H2PingUseTLS")
     interval: str | int | float | None = None
     timeout: str | int | float | None = None
     ttl: str | int | float | None = None
@@ -83,8 +86,10 @@ class CheckDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fiel
     shell: str = ""
     grpc: str = ""
     grpc_use_tls: bool = False
+    tls_server_name: str = ""
     tls_skip_verify: bool = False
     success_before_passing: int = 0
+    failures_before_warning: int = 0
     failures_before_critical: int = 0
     deregister_critical_service_after: str | int | float | None = None
     output_max_size: int = 0
