@@ -16,16 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import pytest
-from greeter_pb2 import HelloRequest
-from greeter_pb2_grpc import SayStub
 
-import muster
-from muster.model.events import Event
-
-RATE = 300
-"""Calls a second, of all kinds together."""
+RATE = 500
+"""Calls a second, as `load.py` sends them."""
 
 DEADLINE = 15.0
 
@@ -49,20 +43,36 @@ class Process:
         self.popen.kill()
         return self.popen.communicate()[0]
 
+    def tell_to_end(self) -> None:
+        """By the end of its standard input."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.close()
+        self.popen.stdin = None  # communicate() would flush it
+
     async def ended(self) -> int:
         return await asyncio.to_thread(self.popen.wait, DEADLINE)
 
 
 @dataclass
 class Ends:
-    """How calls ended: whom they were served by, and what failed, with when it began."""
+    """What a client's calls came to, and what it was told, as `load.py` reports it."""
 
+    sent: int = 0
     served: Counter[str] = field(default_factory=Counter)
-    failed: list[tuple[float, Exception]] = field(default_factory=list)
+    failed: list[tuple[float, str]] = field(default_factory=list)
+    attempts_failed: int = 0
+    ejected: list[str] = field(default_factory=list)
+    healths: dict[str, list[bool]] = field(default_factory=dict)
+    updates: int = 0
+    healthy: int = 0
 
     @property
     def problems(self) -> list[str]:
-        return [str(error) for _, error in self.failed]
+        return [text for _, text in self.failed]
+
+    def take(self, report: dict[str, Any]) -> None:
+        for name, value in report.items():
+            setattr(self, name, Counter(value) if name == "served" else value)
 
 
 class Scene:
@@ -70,7 +80,6 @@ class Scene:
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self.stack = stack
-        self.events: list[Event] = []
 
     async def agent(self, port: int = 0) -> Process:
         """The embedded agent as a registry."""
@@ -93,37 +102,51 @@ class Scene:
         assert await self._line(stranger) == "listening\n"
         return stranger
 
-    async def client(self, registry: str, **options: Any) -> muster.Client:
-        return await self.stack.enter_async_context(muster.Client(registry, observe=self.events.append, **options))
-
-    def told(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(DEADLINE):
             while not condition():
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def load(self, *clients: muster.Client) -> AsyncIterator[list[Ends]]:
-        """Calls through each client in turn until the block ends; then their ends are complete."""
-        ends = [Ends() for _ in clients]
-        stubs = [SayStub(client.channel("greeter")) for client in clients]
-        for stub in stubs:
-            await stub.Hello(HelloRequest(), timeout=DEADLINE, wait_for_ready=True)
-        stopping = asyncio.Event()
-        async with asyncio.TaskGroup() as calls:
-            ticking = calls.create_task(_tick(calls, stubs, ends, stopping))
+    async def load(self, registry: str, *kinds: str) -> AsyncIterator[list[Ends]]:
+        """500 calls a second from a process of their own, through a client of each kind in turn, until the block ends;
+        then each of them is accounted for."""
+        ends = [Ends() for _ in kinds]
+        process = self._start(str(Path(__file__).with_name("load.py")), registry, *kinds)
+        await self._take(process, ends)
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(process, ends))
             try:
                 yield ends
             finally:
-                stopping.set()
-                await ticking
+                seconds = time.monotonic() - began
+                process.tell_to_end()
+        for each in ends:
+            assert each.served.total() + len(each.failed) == each.sent
+        assert sum(each.sent for each in ends) >= RATE * seconds * 0.95
+
+    async def _follow(self, process: Process, ends: list[Ends]) -> None:
+        while not await self._take(process, ends):
+            pass
+
+    async def _take(self, process: Process, ends: list[Ends]) -> bool:
+        """Take one report over. Returns whether it is the last."""
+        line = await self._line(process)
+        assert line, "the load ended by itself"
+        told = json.loads(line)
+        for each, report in zip(ends, told["callers"], strict=True):
+            each.take(report)
+        return bool(told["over"])
 
     def _start(self, *arguments: str, label: str = "") -> Process:
         process = Process(
             subprocess.Popen(
-                [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                [sys.executable, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
             ),
             label,
         )
@@ -134,36 +157,6 @@ class Scene:
         assert process.popen.stdout is not None
         async with asyncio.timeout(DEADLINE):
             return await asyncio.to_thread(process.popen.stdout.readline)
-
-
-async def _tick(calls: asyncio.TaskGroup, stubs: list[Any], ends: list[Ends], stopping: asyncio.Event) -> None:
-    """At a steady rate; what a busy machine has missed is caught up with."""
-    began, sent = time.monotonic(), 0
-    while not stopping.is_set():
-        due = int((time.monotonic() - began) * RATE)
-        for number in range(sent, due):
-            which = number % len(stubs)
-            calls.create_task(_call(stubs[which], ends[which]))
-        sent = max(sent, due)
-        await asyncio.sleep(0.002)
-
-
-async def _call(stub: Any, ends: Ends) -> None:
-    began = time.monotonic()
-    try:
-        reply = await stub.Hello(HelloRequest(), timeout=5)
-    except grpc.aio.AioRpcError as error:
-        ends.failed.append((began, error))
-    else:
-        ends.served[reply.served_by] += 1
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def one_loop() -> AsyncIterator[None]:
-    """One event loop for all tests of a module. grpc.aio has one completion queue for the whole process, and what a
-    cancelled call leaves in it fails in the next loop if its own loop is closed by then."""
-    yield
-    await asyncio.sleep(0.1)
 
 
 @pytest.fixture
