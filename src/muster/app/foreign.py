@@ -69,7 +69,7 @@ async def run_foreign(foreign: Foreign, environ: Mapping[str, str], observe: Obs
 
     with reaping(child_ended), passing_on(program.send):
         await until_signalled(_registered(foreign, program, observe or EventLog()), stopping)
-    return program.status if program.over.is_set() else 0
+    return program.status if program.over.is_set() else 0  # never started: a signal came first
 
 
 @asynccontextmanager

@@ -85,7 +85,7 @@ class Program:
             log.warning("%s did not end within %.1f s of SIGTERM: killed", self._name, grace)
         finally:
             self._send_all(signal.SIGKILL)
-        await self.over.wait()
+            await self.over.wait()
 
     def send(self, number: int) -> None:
         """Pass a signal on to the program itself. Does nothing when it has ended."""
