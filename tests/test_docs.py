@@ -179,7 +179,8 @@ class Reader:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(SECONDS) in (0, -signal.SIGTERM), f"{block.where}:\n{log.read_text()}"
+            ended = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+            assert process.wait(SECONDS) in ended, f"{block.where}:\n{log.read_text()}"
 
     def _wait_for(self, block: Block, process: subprocess.Popen[bytes], log: Path) -> None:
         """A foreign process tells nothing but what it prints, so it is looked at again and again."""

@@ -6,9 +6,13 @@ standing.py       where a registration stands, and what to do next: a pure funct
 membership.py     the one task that gets an instance registered, keeps it so and takes it out again
 advertise.py      the address that goes into the registry
 entry.py          what the registry is told of an instance
+reach.py          what callers speak to it, and how the registry finds out whether it answers
+reporting.py      telling observers where the registration stands
 health.py         the health of a run, for whichever transport is asked
 hooks.py          what the author of a service runs at start and stop
 life.py           the whole sequence, in order
+program.py        a foreign program that takes the calls
+orphans.py        child processes, and what they leave behind
 signals.py        SIGTERM and its like
 within.py         asyncio.timeout, for a stop
 loop.py           the event loop to run on
