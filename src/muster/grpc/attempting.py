@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -167,7 +166,7 @@ class Attempting:
         if self._details in _LOCAL:
             self._cancelled = True
         if outcome.code == "DEADLINE_EXCEEDED" and self._was_hurried():
-            return replace(outcome, hurried=True)
+            return outcome._replace(hurried=True)
         return outcome
 
     def _was_hurried(self) -> bool:

