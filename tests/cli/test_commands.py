@@ -189,6 +189,21 @@ def test_run_dev_needs_a_registry_like_consul(muster: Command) -> None:
     assert "memory://x" in done.error
 
 
+def test_a_watch_ends_with_whoever_reads_it(muster: Command) -> None:
+    """At once, and not at the next change, which may be days away."""
+    with muster.staying("watch", "a", "--registry", "static://?a=127.0.0.1:1") as process:
+        assert "known" in process.line()
+        process.out.close()
+        assert process.process.wait(20) == 1
+    assert process.err == ""
+
+
+def test_nothing_is_in_a_memory_that_is_not_shared(muster: Command) -> None:
+    done = muster("services", "--registry", "memory://x")
+    assert (done.status, done.out) == (0, "")
+    assert "memory://x is this process's own" in done.err
+
+
 def test_whoever_reads_the_output_may_leave(muster: Command) -> None:
     with muster.staying("services", "--registry", "static://?a=127.0.0.1:1") as process:
         process.out.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import stat
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -78,6 +81,36 @@ async def until_done_or_signalled(main: Coroutine[Any, Any, int]) -> int:
                 raise
             task.uncancel()
             return status_of(received[0])
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """Within it, the end of whoever reads standard output from a pipe cancels the task, and BrokenPipeError comes out:
+    who writes seldom would find out only at the next line (`muster watch greeter | head -1`)."""
+    task, loop, output = asyncio.current_task(), asyncio.get_running_loop(), sys.stdout.fileno()
+    assert task is not None
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        loop.remove_reader(output)
+        task.cancel()
+
+    if not stat.S_ISFIFO(os.fstat(output).st_mode):
+        yield
+        return
+    # A pipe's writing end becomes readable when its reading end closes, and never otherwise.
+    loop.add_reader(output, leave)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        raise BrokenPipeError from None
+    finally:
+        loop.remove_reader(output)
 
 
 def status_of(number: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from muster.cli.options import AsJSON, RegistryURL
@@ -21,7 +22,15 @@ def services(registry: RegistryURL = None, as_json: AsJSON = False) -> None:
     elif found:
         print_table(("service", "tags"), [(name, " ".join(sorted(tags))) for name, tags in sorted(found.items())])
     else:
-        note("no service is registered")
+        note(f"no service is registered{_hint(registry)}")
+
+
+def _hint(registry: str | None) -> str:
+    from muster.registry.url import resolve_url, split_url
+
+    url = resolve_url(registry, os.environ).url
+    alone = split_url(url).base_scheme == "memory"
+    return f": {url} is this process's own, other processes do not see it" if alone else ""
 
 
 async def _names(registry: str | None) -> Mapping[str, frozenset[str]]:

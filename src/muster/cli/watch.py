@@ -8,7 +8,7 @@ import typer
 
 from muster.cli.options import AsJSON, RegistryURL, ServiceName
 from muster.cli.output import plain, print_json, print_line
-from muster.cli.running import run, until_done_or_signalled
+from muster.cli.running import run, until_done_or_signalled, while_read
 from muster.cli.snapshots import snapshot_data, state_of
 from muster.model.check import Health
 from muster.model.events import ignore
@@ -29,13 +29,18 @@ def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = Fal
 async def _follow(name: str, registry: str | None, as_json: bool) -> int:
     from muster import Client
 
-    async with Client(registry, observe=ignore) as client:
-        async for snapshot in client.watch(name):
-            if as_json:
-                print_json(snapshot_data(snapshot), indent=None)
-            else:
-                print_line(plain(_line(snapshot)))
+    with while_read():
+        async with Client(registry, observe=ignore) as client:
+            async for snapshot in client.watch(name):
+                _show(snapshot, as_json)
     return 0
+
+
+def _show(snapshot: Snapshot, as_json: bool) -> None:
+    if as_json:
+        print_json(snapshot_data(snapshot), indent=None)
+    else:
+        print_line(plain(_line(snapshot)))
 
 
 def _line(snapshot: Snapshot) -> str:
