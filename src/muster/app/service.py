@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
+from muster.app.doors import Door, checked, doors
+from muster.app.handlers import Handlers, Lifespan, Made
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
+from muster.grpc.typed import TypedHandlers
 from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer
-from muster.model.instance import Instance, join_host_port
+from muster.model.instance import GRPC, HTTP, Instance, join_host_port
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar, Registry
 from muster.registry.url import open_registry
+from muster.rpc.identity import DEFAULT_PATH
 from muster.serve import hooks as run
 from muster.serve.advertise import HERE, advertised, place_of
 from muster.serve.entry import Label, compose, new_id
 from muster.serve.health import HealthState
 from muster.serve.hooks import Hook, Hooks
-from muster.serve.life import live, prepared
+from muster.serve.life import Transport, live, prepared
 from muster.serve.lifecycle import Readiness
 from muster.serve.loop import loop_factory
 from muster.serve.membership import Membership
 from muster.serve.mode import Mode, mode_of
-from muster.serve.reach import by_grpc
+from muster.serve.reach import by_grpc, by_http
 from muster.serve.reporting import report
-from muster.serve.settings import TLS, Limits, Timing
+from muster.serve.settings import TLS, Limits, Second, Timing
+from muster.serve.several import Companions, Transports
 from muster.serve.signals import until_signalled
 from muster.serve.standing import Pace
 from muster.telemetry.logging import EventLog
 
+if TYPE_CHECKING:
+    from muster.http.typed.server import HTTPServer
+
 H = TypeVar("H", bound=Hook)
+C = TypeVar("C", bound=type)
+L = TypeVar("L", bound=Lifespan)
 
 
 class Service:
-    """A program that others find by `name` and call over gRPC.
+    """A program that others find by `name` and call, by gRPC, by HTTP or both.
 
         service = muster.Service("greeter", version="1.2.0")
-        service.add(add_SayServicer_to_server, Say())
+        service.add(add_SayServicer_to_server, Say())       # generated code, or with `handler` a class
         service.run()
 
     Making one does no I/O; every run of it is a new instance with an id of its own. For one event loop at a time.
@@ -50,6 +60,8 @@ class Service:
     `registry`: a URL, or an open registry of the caller's; None: MUSTER_REGISTRY, or a Consul agent on this machine.
     `host`, `port`: where to listen; port 0 takes any free one. `advertise`: HOST:PORT that others connect to, where
     that is another (MUSTER_ADVERTISE). `register`: "self", "external" or "off" (MUSTER_REGISTER, "self").
+    `protocols`: "grpc", "http" or both, the service's own first; None: gRPC, and HTTP too if there are handlers.
+    `second`: name and port of the second of them.
     `tags`, `metadata`, `weight`, `zone` (MUSTER_ZONE): what clients choose by.
     `interceptors` are grpc.aio server interceptors; health checks do not pass through them.
     `observe` hears what becomes of the registration; without it, log lines tell.
@@ -67,6 +79,8 @@ class Service:
         port: int = 0,
         advertise: str | None = None,
         register: str | None = None,
+        protocols: Iterable[str] | None = None,
+        second: Second | None = None,
         tags: Iterable[str] = (),
         metadata: Mapping[str, str] | None = None,
         weight: int = 1,
@@ -82,12 +96,15 @@ class Service:
         self._listen = (host, port)
         self._advertise = advertise
         self._register = register
+        self._protocols = checked(protocols)
+        self._second = second or Second()
         self._tls = tls
         self._limits = limits or Limits()
         self._timing = timing or Timing()
         self._interceptors = tuple(interceptors)
         self._observe = observe or EventLog()
         self._offered = Offered()
+        self._handlers = Handlers()
         self._hooks = Hooks()
         self._run: _Run | None = None
         self._busy = False
@@ -102,9 +119,33 @@ class Service:
 
         Raises Rejected for what cannot be served, and for a service that was added before.
         """
-        if self._busy:
-            raise Rejected(f"{self.name!r} is running: add what it offers before")
+        self._not_running()
         self._offered.add(adder, servicer)
+
+    def handler(self, cls: C) -> C:
+        """Offer the async methods of a class, by gRPC and by HTTP with JSON; a decorator. Before the start.
+
+            @service.handler
+            class Say:
+                async def hello(self, request: HelloRequest) -> HelloReply: ...
+
+        The class is made at the start, of what the `lifespan` yields; then Rejected is raised for methods and types
+        that cannot be served. Raises it at once for a second class of the same name.
+        """
+        self._not_running()
+        self._handlers.add(cls)
+        return cls
+
+    def lifespan(self, function: L) -> L:
+        """An async generator that opens what handlers need, yields it once as a mapping, and closes it; a decorator.
+
+        Handlers are made of what it yields, by the names of their constructors' parameters. It is entered after the
+        before_start hooks and left before the after_stop hooks; what it raises ends the start, or is raised at the end.
+        """
+        if self._handlers.lifespan is not None:
+            raise Rejected("there is a lifespan already: open everything in one")
+        self._handlers.lifespan = function
+        return function
 
     def before_start(self, hook: H) -> H:
         """Run `hook` before the service listens; what it raises ends the start. A decorator, as the next four are."""
@@ -160,10 +201,11 @@ class Service:
             async with (
                 self._opened(settings.mode) as registrar,
                 prepared(self._hooks) as failures,
-                self._listening(settings, registrar) as current,
+                self._handlers.made(self.name) as made,
+                self._listening(settings, registrar, made) as current,
             ):
                 self._run = current
-                parts = current.server, current.membership, current.health
+                parts = current.transport, current.membership, current.health
                 async with live(*parts, self._hooks, self._timing, failures):
                     yield self
         finally:
@@ -172,7 +214,7 @@ class Service:
 
     @property
     def id(self) -> str:
-        """The id of the instance that runs. This and the next four raise Rejected while none does."""
+        """The id of the instance that runs. This and the next five raise Rejected while none does."""
         return self.instance.id
 
     @property
@@ -188,7 +230,12 @@ class Service:
     @property
     def instance(self) -> Instance:
         """What the registry is told."""
-        return self._current.registration.instance
+        return self.instances[0]
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The same for each of its protocols, its own first."""
+        return tuple(each.instance for each in self._current.registrations)
 
     @property
     def readiness(self) -> Readiness:
@@ -220,26 +267,75 @@ class Service:
         return cast("AbstractAsyncContextManager[Registrar]", registry)
 
     @asynccontextmanager
-    async def _listening(self, settings: _Settings, registrar: Registrar | None) -> AsyncIterator[_Run]:
-        instance_id = new_id(self.name)
-        health = HealthState({self.name, instance_id, *self._offered.services}, settings.mode.standing)
-        server = GRPCServer(self._offered, health, self._limits, self._tls, self._interceptors)
+    async def _listening(self, settings: _Settings, registrar: Registrar | None, made: Made) -> AsyncIterator[_Run]:
+        places = [(door, new_id(door.name)) for door in self._doors(settings)]
+        names = {name for door, instance_id in places for name in (door.name, instance_id)}
+        health = HealthState(names | self._services(made), settings.mode.standing)
+        servers = [self._server(door.protocol, instance_id, health, made) for door, instance_id in places]
+        transport = servers[0] if len(servers) == 1 else Transports(servers)
         try:
-            port = await server.listen(*self._listen)
-            place = place_of(str(registrar)) if registrar else HERE
-            where = await advertised((self._listen[0], port), settings.advertise, place, registrar)
-            label = replace(self._label, zone=settings.zone)
-            entry = compose(label, instance_id, where, self._offered.endpoints, self._timing, by_grpc(self._tls))
-            membership = self._membership(settings.mode, registrar, entry)
-            yield _Run(port, entry, health, membership, server)
+            ports = [
+                await each.listen(self._listen[0], door.port) for each, (door, _) in zip(servers, places, strict=True)
+            ]
+            entries = [
+                await self._entry(door, instance_id, port, settings, registrar, made)
+                for (door, instance_id), port in zip(places, ports, strict=True)
+            ]
+            membership = self._membership(settings.mode, registrar, entries)
+            yield _Run(ports[0], tuple(entries), health, membership, transport)
         finally:
-            await server.stop(0)
+            await transport.stop(0)
 
-    def _membership(self, mode: Mode, registrar: Registrar | None, entry: Registration) -> Membership:
+    def _doors(self, settings: _Settings) -> tuple[Door, ...]:
+        protocols = self._protocols or ((GRPC, HTTP) if self._handlers.classes else (GRPC,))
+        if GRPC not in protocols and self._offered.services:
+            raise Rejected(f"{self.name!r} offers {', '.join(self._offered.services)} by gRPC: add it to protocols=")
+        return doors(protocols, (self.name, self._listen[1], settings.advertise), self._second)
+
+    def _services(self, made: Made) -> set[str]:
+        """The full names of what is offered by gRPC."""
+        typed = TypedHandlers(made.answering, made.document).services
+        if twice := typed.intersection(self._offered.services):
+            raise Rejected(f"{', '.join(sorted(twice))} is offered by generated code and by a handler: rename one")
+        return {*self._offered.services, *typed}
+
+    def _server(self, protocol: str, instance_id: str, health: HealthState, made: Made) -> GRPCServer | HTTPServer:
+        if protocol == GRPC:
+            typed = TypedHandlers(made.answering, made.document)
+            return GRPCServer(self._offered, health, self._limits, self._tls, self._interceptors, typed)
+        # uvicorn is not loaded for who serves gRPC alone.
+        from muster.http.typed.app import Hosted
+        from muster.http.typed.server import HTTPServer
+
+        return HTTPServer(Hosted(instance_id, health, made.answering, made.document), self._limits, self._tls)
+
+    async def _entry(
+        self, door: Door, instance_id: str, port: int, settings: _Settings, registrar: Registrar | None, made: Made
+    ) -> Registration:
+        """What the registry is told of one protocol."""
+        place = place_of(str(registrar)) if registrar else HERE
+        where = await advertised((self._listen[0], port), door.advertise, place, registrar)
+        metadata = {**self._label.metadata, **made.metadata}
+        label = replace(self._label, name=door.name, zone=settings.zone, metadata=metadata)
+        typed = made.endpoints(self.name)
+        if door.protocol == GRPC:
+            return compose(
+                label, instance_id, where, (*self._offered.endpoints, *typed), self._timing, by_grpc(self._tls)
+            )
+        return compose(label, instance_id, where, typed, self._timing, by_http(DEFAULT_PATH, self._tls))
+
+    def _membership(self, mode: Mode, registrar: Registrar | None, entries: Sequence[Registration]) -> Membership:
         gate = partial(run.gate, self._hooks.register_check)
-        membership = Membership(registrar, entry, gate, mode.standing, Pace(self._timing.beat, self._timing.spread))
-        report(membership, entry.instance, self._observe)
+        first, *others = entries
+        if registrar is not None and others:
+            registrar = Companions(registrar, others)
+        membership = Membership(registrar, first, gate, mode.standing, Pace(self._timing.beat, self._timing.spread))
+        report(membership, first.instance, self._observe)
         return membership
+
+    def _not_running(self) -> None:
+        if self._busy:
+            raise Rejected(f"{self.name!r} is running: add what it offers before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +350,10 @@ class _Run:
     """The parts of one run."""
 
     port: int
-    registration: Registration
+    registrations: tuple[Registration, ...]
     health: HealthState
     membership: Membership
-    server: GRPCServer
+    transport: Transport
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ once, with its traceback, and the caller learns that the call failed.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -32,8 +32,8 @@ class Answering:
         self._reply = Codec(operation.reply)
 
     def argument(self, sent: bytes | Messages) -> tuple[Any, ...]:
-        """What to give to `once` and `many` for what a caller sent. Raises Fault INVALID_ARGUMENT where it does not fit;
-        of a stream that shows only when it is read."""
+        """What to give to `once` and `many` for what a caller sent. Raises Fault INVALID_ARGUMENT where it does not
+        fit; of a stream that shows only when it is read."""
         if not isinstance(sent, bytes):
             return (self._decoded(sent),)
         return () if self._request is None else (self._decode(sent),)
@@ -45,7 +45,7 @@ class Answering:
         except Exception as error:
             raise self._fault(error) from None
 
-    async def many(self, argument: tuple[Any, ...]) -> AsyncIterator[bytes]:
+    async def many(self, argument: tuple[Any, ...]) -> AsyncGenerator[bytes, None]:
         """The replies. Raises as `once` does. For operations that give streams."""
         try:
             async with aclosing(self._function(*argument)) as replies:

@@ -18,7 +18,7 @@ from muster.rpc.contract import type_name
 
 
 class Unfit(ValueError):
-    """What was received is no JSON, or not of the type. The text names the field by its path, as in `$.address.city`."""
+    """What was received is no JSON, or not of the type. The text has the field's path, as in `$.address.city`."""
 
 
 class Codec:

@@ -68,6 +68,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Second:
+    """Where the second protocol of a service is reached.
+
+    name        under which it is registered; empty: NAME-http or NAME-grpc. It needs one of its own, since readers that
+                are not muster's take all instances of a name for the same
+    port        where it listens; 0: any free one
+    advertise   HOST:PORT that others connect to; None: the host of the first, and the port that is bound
+    """
+
+    name: str = ""
+    port: int = 0
+    advertise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TLS:
     """A server's identity: PEM files, read each time that the service starts.
 

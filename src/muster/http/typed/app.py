@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 
@@ -99,8 +99,10 @@ class TypedApp:
         if answering.operation.takes_stream:
             check_json(head, _STREAMS)
             return lines(receive, self._limits.received), nullcontext()
-        check_json(head, (JSON,))
-        return await whole_body(head, receive, self._limits.received), Leaving(receive, self._spawn)
+        body = await whole_body(head, receive, self._limits.received)
+        if body:
+            check_json(head, (JSON,))
+        return body, Leaving(receive, self._spawn)
 
     async def _stream(self, answering: Answering, sent: bytes | Messages, call: Served, send: Send) -> None:
         """Replies as events. What fails before there was anything to send has the status of its failure."""
@@ -175,7 +177,7 @@ async def _answer(answering: Answering, sent: bytes | Messages, call: Served) ->
         return _late(call)
 
 
-async def _replies(answering: Answering, sent: bytes | Messages) -> AsyncIterator[bytes]:
+async def _replies(answering: Answering, sent: bytes | Messages) -> AsyncGenerator[bytes, None]:
     async with aclosing(answering.many(answering.argument(sent))) as replies:
         async for reply in replies:
             yield reply

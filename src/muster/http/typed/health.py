@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from muster.http.typed.problem import Headers
 from muster.rpc.identity import DEFAULT_PATH, HEADER
 from muster.serve.health import OVERALL, Answer, HealthState
 
 _STATUS = {Answer.SERVING: 200, Answer.NOT_SERVING: 503, Answer.UNKNOWN: 404}
 
-Reply = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
+Reply = tuple[int, Headers, bytes]
 """Status, headers and body."""
 
 
@@ -28,7 +29,7 @@ def health_of(path: str, instance_id: str, health: HealthState) -> Reply | None:
 
 
 def _reply(answer: Answer, health: HealthState, instance_id: str) -> Reply:
-    headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+    headers: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
     if answer is not Answer.UNKNOWN:
         headers = (*headers, (HEADER.lower().encode(), instance_id.encode()))
     body = {"status": str(answer), "id": instance_id, "why": health.readiness.why}

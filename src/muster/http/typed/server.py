@@ -30,7 +30,7 @@ class HTTPServer:
         self._stack = AsyncExitStack()
 
     async def listen(self, host: str, port: int) -> int:
-        """Bind, and return the port. Health alone is answered before `serve`. Raises BadConfiguration where it cannot."""
+        """Bind, and return the port. Health alone is answered before `serve`. Raises BadConfiguration if it cannot."""
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(background_tasks())
             app = TypedApp(self._hosted, self._limits, tasks.create_task)
