@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -42,12 +43,13 @@ def read_settings(places: Iterable[Path]) -> Settings:
     unknown one, the nearest known one.
     """
     files = [(str(file), _spelled(file)) for file in find_files(places)]
-    each = [(file, _converted(file, content)) for file, content in files]
-    validate(Defined(file, said.service + said.services, said.check + said.checks) for file, said in each)
+    each = [(file, _settings(_converted(file, content), file)) for file, content in files]
+    validate(Defined(file, said.services, said.checks) for file, said in each)
     joined: dict[str, Any] = {}
     for _, content in files:
         joined = _joined(joined, content)
-    return _settings(_converted("the configuration", joined), ", ".join(file for file, _ in files))
+    together = ", ".join(file for file, _ in files)
+    return _settings(_converted(together, joined), together)
 
 
 def _spelled(file: Path) -> dict[str, Any]:
@@ -171,6 +173,6 @@ def _seconds(key: str, value: Duration, files: str) -> float:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)
     except ValueError as error:
         raise BadConfiguration(f"{files}: limits.{key}: {error}") from None
-    if not seconds > 0:
+    if not 0 < seconds < math.inf:
         raise BadConfiguration(f"{files}: limits.{key} {value}: a time above 0 is expected")
     return seconds
