@@ -15,7 +15,6 @@ from muster.gateway.app import App
 from muster.gateway.body import BodyLimits
 from muster.gateway.forward import Forwarder
 from muster.gateway.names import Names
-from muster.watch.overrides import Overrides
 
 if TYPE_CHECKING:
     from tests.gateway.conftest import Shop
@@ -52,7 +51,7 @@ HEADERS = st.dictionaries(
 @pytest.fixture
 async def app(shop: Shop, client: muster.Client) -> App:
     await shop.open()
-    names = Names(client.names, Overrides(), clock=lambda: 0.0)
+    names = Names(client.names, client.overridden, clock=lambda: 0.0)
     return App(Forwarder(client, names, 5.0), BodyLimits(1000, 5.0), 10)
 
 

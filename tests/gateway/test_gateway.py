@@ -525,6 +525,9 @@ async def test_a_fault_of_the_gateway_itself_is_told_without_its_inside(caplog: 
     class Broken:
         calls: Any = None
 
+        def overridden(self, name: str) -> bool:
+            return False
+
         async def names(self) -> Mapping[str, frozenset[str]]:
             raise ValueError("inside")
 
@@ -538,6 +541,7 @@ async def test_a_registry_that_comes_back(shop: Shop, client: muster.Client) -> 
     class Flaky:
         failing = True
         calls = client.calls
+        overridden = client.overridden
 
         async def names(self) -> Mapping[str, frozenset[str]]:
             if self.failing:

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
+from muster.model.backoff import Backoff
 from muster.model.errors import Denied, RegistryUnavailable
 from muster.model.events import AnswerDoubted, Event, SnapshotUpdated, WatchFailed, WatchRecovered
 from muster.model.instance import Instance
 from muster.model.snapshot import Absent, Answer, Known, Pending, Snapshot, Stale
 from muster.testing.clock import VirtualTimeLoop
-from muster.watch.backoff import Backoff
 from muster.watch.latest import Latest
 from muster.watch.watcher import follow, unconfirmed
 

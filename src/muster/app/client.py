@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc.aio
 
+from muster.app.arguments import check_client, methods
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
@@ -80,6 +81,18 @@ class Client:
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
+        """Raises BadConfiguration for arguments that cannot be used."""
+        check_client(
+            timeout,
+            observe,
+            registry=registry,
+            retry=retry,
+            concurrency=concurrency,
+            dialing=dialing,
+            http=http,
+            balancing=balancing,
+            cache_dir=cache_dir,
+        )
         self._registry = registry
         self._cache_dir = cache_dir
         self._observe = observe or EventLog()
@@ -87,7 +100,7 @@ class Client:
             GrpcTransport,
             observe=self._observe,
             timeout=timeout,
-            idempotent=idempotent,
+            idempotent=methods(idempotent),
             policy=retry,
             concurrency=concurrency,
             dialing=dialing or Dialing(),
@@ -217,6 +230,13 @@ class Client:
         from muster.http.httpx import Transport
 
         return Transport(self.http)
+
+    def overridden(self, name: str) -> bool:
+        """Whether an override has a word on `name` now; its file is read again if it has changed. Raises
+        BadConfiguration for overrides that cannot be used."""
+        overrides = self._open.overrides
+        overrides.load()
+        return overrides.of(name) is not None
 
     async def watch(self, name: str) -> AsyncGenerator[Snapshot, None]:
         """What is known of `name`, now and whenever it changes; a slow reader gets the newest. Never ends by itself.

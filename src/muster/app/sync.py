@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 
+from muster.app.arguments import methods
 from muster.app.client import Client as AsyncClient
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
@@ -76,7 +77,7 @@ class Client:
             AsyncClient,
             registry,
             timeout=timeout,
-            idempotent=tuple(idempotent),
+            idempotent=methods(idempotent),
             retry=retry,
             concurrency=concurrency,
             http=http,
@@ -84,6 +85,7 @@ class Client:
             cache_dir=cache_dir,
             observe=observe,
         )
+        self._client(dialing=dialing)  # does nothing but look at its arguments
         self._open = False
         self._opened: Opened[AsyncClient] | None = None
         self._channels: dict[_Key, Channel] = {}

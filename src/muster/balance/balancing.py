@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 
 from muster.balance.eligible import PANIC
 from muster.balance.named import maker
@@ -10,6 +11,7 @@ from muster.balance.outlier import Outliers
 from muster.balance.policy import Make
 from muster.balance.subset import Subset
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types, expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Balancing:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
+        expect("Balancing(outliers=", self.outliers, Outliers, "an Outliers")
+        expect("Balancing(subset=", self.subset, (Subset, NoneType), "a Subset, or None")
         maker(self.picker)
         if not 0 <= self.panic <= 1 or self.slow_start < 0:
             raise BadConfiguration(f"{self}: panic is between 0 and 1, and slow_start not negative")

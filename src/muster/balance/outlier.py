@@ -17,6 +17,7 @@ from math import sqrt
 from statistics import median
 
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types
 
 COMMON = 0.5
 """The share of faults among the others from which on nobody is ejected."""
@@ -47,6 +48,7 @@ class Outliers:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
         if not (0 <= self.share <= 1 and self.interval > 0 and 0 < self.shortest <= self.longest):
             raise BadConfiguration(f"{self}: share is between 0 and 1, interval and shortest above 0, longest no less")
         if min(self.consecutive, self.errors, self.latency, self.volume, self.patience) < 0:

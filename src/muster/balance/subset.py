@@ -18,6 +18,7 @@ from functools import lru_cache
 from muster.balance.hashing.hashes import hash_of
 from muster.balance.nodes import Key
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types
 
 
 def _somewhere() -> float:
@@ -39,6 +40,7 @@ class Subset:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
         if self.size < 1:
             raise BadConfiguration(f"subset of size {self.size}: at least 1")
         if not 0 <= self.start < 1:

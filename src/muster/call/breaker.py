@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from muster.model.errors import BadConfiguration
 from muster.model.events import BreakerClosed, BreakerOpened, Observer, ignore
+from muster.model.typed import check_types
 
 SERVICE = ""
 """Stands for the service as a whole where an instance's id is expected."""
@@ -29,6 +30,7 @@ class Concurrency:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
         if any(limit is not None and limit < 1 for limit in (self.instance, self.service)) or self.pending < 0:
             raise BadConfiguration(f"{self}: limits are at least 1, or None, and pending is not negative")
 

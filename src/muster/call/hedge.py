@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types
 
 ENOUGH = 50
 """Calls of a method before its measured times are gone by."""
@@ -31,6 +32,7 @@ class Hedging:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
         if not 0 < self.quantile < 1 or self.least < 0 or (self.delay is not None and self.delay < 0):
             raise BadConfiguration(f"{self}: quantile is between 0 and 1, and nothing is negative")
 

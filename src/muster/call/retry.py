@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
+from types import NoneType
 
 from muster.call.hedge import Hedging
+from muster.model.backoff import Backoff
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types, expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
+        expect("RetryPolicy(hedging=", self.hedging, (Hedging, NoneType), "a Hedging, or None")
+        expect("RetryPolicy(codes=", self.codes, frozenset, "a frozenset of gRPC status names")
         if self.attempts < 1 or self.resends < 0 or self.initial < 0 or self.factor < 1 or self.maximum < 0:
             raise BadConfiguration(f"{self}: attempts and factor are at least 1, and nothing is negative")
         if self.attempt_timeout is not None and self.attempt_timeout <= 0:
@@ -45,7 +51,7 @@ class RetryPolicy:
 
     def pause(self, retry: int, rng: Random) -> float:
         """Seconds before the `retry`-th retry, counted from 1."""
-        return rng.uniform(0, min(self.maximum, self.initial * self.factor ** min(retry - 1, 64)))
+        return Backoff(self.initial, self.maximum, self.factor).pause(retry, rng)
 
 
 RETRIES = RetryPolicy()
@@ -76,5 +82,5 @@ _PATTERN = re.compile(r"\*|/[^/*]+/([^/*]+|\*)")
 
 
 def _check(pattern: str) -> None:
-    if not _PATTERN.fullmatch(pattern):
+    if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
         raise BadConfiguration(f"idempotent method {pattern!r}: write /package.Service/Method, /package.Service/* or *")

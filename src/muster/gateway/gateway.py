@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,7 +14,6 @@ from muster.gateway.names import Names
 from muster.http.connection import Limits as ConnectionLimits
 from muster.http.server import Bound, serving
 from muster.serve.advertise import is_loopback
-from muster.watch.overrides import Overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,9 @@ class Gateway:
         self._bound: Bound | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises BadConfiguration for an address that cannot be listened at, and for overrides that cannot be read."""
+        """Raises BadConfiguration for an address that cannot be listened at."""
         limits = self._limits
-        names = Names(self._client.names, Overrides.configured(os.environ))
+        names = Names(self._client.names, self._client.overridden)
         frank = is_loopback(self._http.rpartition(":")[0].strip("[]"))
         forwarder = Forwarder(self._client, names, limits.timeout, frank=frank)
         app = App(forwarder, BodyLimits(limits.body_bytes, limits.body_seconds), limits.concurrent)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from muster.model.errors import BadConfiguration, MusterError, RegistryUnavailable
-from muster.watch.overrides import Overrides
 
 INTERVAL = 0.25
 """Seconds between questions to the registry, however many unknown names are asked for."""
@@ -25,9 +24,12 @@ Listing = Callable[[], Awaitable[Mapping[str, frozenset[str]]]]
 class Names:
     """The names of the registry, asked for when a name is not among those known. For one event loop."""
 
-    def __init__(self, listing: Listing, overrides: Overrides, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, listing: Listing, overridden: Callable[[str], bool], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`overridden`: as `Client.overridden`."""
         self._listing = listing
-        self._overrides = overrides
+        self._overridden = overridden
         self._clock = clock
         self._names: Mapping[str, frozenset[str]] | None = None
         self._failure: MusterError | None = None
@@ -36,7 +38,7 @@ class Names:
 
     async def may_be(self, name: str) -> bool:
         """False if certainly nobody is registered under `name` now. A registry that cannot tell proves nothing."""
-        if self._known(name) or self._overridden(name):
+        if self._known(name) or self._is_overridden(name):
             return True
         try:
             await self.refresh()
@@ -79,9 +81,8 @@ class Names:
     def _known(self, name: str) -> bool:
         return self._names is not None and name in self._names
 
-    def _overridden(self, name: str) -> bool:
+    def _is_overridden(self, name: str) -> bool:
         try:
-            self._overrides.load()
-            return self._overrides.of(name) is not None
+            return self._overridden(name)
         except BadConfiguration:
             return True  # the client names what is wrong with it

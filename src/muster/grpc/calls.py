@@ -26,7 +26,6 @@ from muster.grpc.alike import Alike, NoneAlike, alike
 from muster.grpc.attempting import Terms
 from muster.grpc.hedged import unary_call
 from muster.grpc.link import Link
-from muster.grpc.method import Calling
 from muster.grpc.reflect import Metadata
 from muster.grpc.schema import Schema
 from muster.grpc.schemas import Schemas
@@ -107,7 +106,7 @@ class Calls:
         self, name: str, wanted: Wanted, *, timeout: float | None = None, metadata: Metadata = ()
     ) -> Reply:
         """As `call`, for a method and a payload that depend on what the service offers."""
-        timeout = self._calling(name).timeout if timeout is None else timeout
+        timeout = self._transport.calling(name).timeout if timeout is None else timeout
         deadline = deadline_of(timeout, time.monotonic())
         async with self._within(name, timeout):
             while True:
@@ -119,7 +118,8 @@ class Calls:
 
     async def endpoints(self, name: str, *, metadata: Metadata = ()) -> tuple[Endpoint, ...]:
         """What the service offers, as one of its instances tells it. Raises as `call` does."""
-        async with self._within(name, self._calling(name).timeout), self._transport.pool(name).lease() as lease:
+        transport = self._transport
+        async with self._within(name, transport.calling(name).timeout), transport.pool(name).lease() as lease:
             assert lease.link is not None, "a node is chosen only while it has a link"
             return (await self._schemas.of(lease.instance, lease.link.channel, metadata=metadata)).endpoints
 
@@ -133,9 +133,6 @@ class Calls:
             why = self._transport.pool(name).why()
             text = f"no time left: {why}" if why else f"no answer from {name!r} within {timeout:g} s"
             raise Fault("DEADLINE_EXCEEDED", text) from None
-
-    def _calling(self, name: str) -> Calling:
-        return self._transport.channel(name)._calling
 
     async def _prepare(self, name: str, wanted: Wanted, metadata: Metadata) -> _Prepared:
         pool = self._transport.pool(name)
@@ -169,7 +166,7 @@ class Calls:
         schema, endpoint = prepared.schema, prepared.endpoint
         codec = (type(prepared.message).SerializeToString, partial(schema.decode, endpoint))
         idempotent = schema.idempotent(endpoint)
-        pool, calling = self._transport.pool(name), self._calling(name)
+        pool, calling = self._transport.pool(name), self._transport.calling(name)
         method = Alike(pool, calling, endpoint.path, codec, prepared.node, idempotent=idempotent)
         terms = Terms(remaining(deadline, time.monotonic()), metadata or None, None, None, None)
         terms.own = calling.timeout  # what is left may be a stranger's deadline, or what finding the method has left

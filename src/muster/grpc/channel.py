@@ -135,6 +135,11 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
                 raise grpc.aio.UsageError("Channel is closed.")
             await self._pool.changed()
 
+    def method(self, kind: Kind, path: str, arguments: tuple[Any, ...]) -> Method:
+        """What the calls of one method through this channel have in common. `arguments`: those of grpc.aio's own
+        multicallables after the path."""
+        return Method(self._pool, self._calling, kind, path, arguments)
+
     def unary_unary(
         self,
         method: str,
@@ -143,7 +148,7 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
         _registered_method: bool | None = False,
     ) -> Any:
         arguments = (request_serializer, response_deserializer, _registered_method)
-        return _UnaryUnary(Method(self._pool, self._calling, Kind.UNARY_UNARY, method, arguments))
+        return _UnaryUnary(self.method(Kind.UNARY_UNARY, method, arguments))
 
     def unary_stream(
         self,
@@ -153,7 +158,7 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
         _registered_method: bool | None = False,
     ) -> Any:
         arguments = (request_serializer, response_deserializer, _registered_method)
-        return _UnaryStream(Method(self._pool, self._calling, Kind.UNARY_STREAM, method, arguments))
+        return _UnaryStream(self.method(Kind.UNARY_STREAM, method, arguments))
 
     def stream_unary(
         self,
@@ -163,7 +168,7 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
         _registered_method: bool | None = False,
     ) -> Any:
         arguments = (request_serializer, response_deserializer, _registered_method)
-        return _StreamUnary(Method(self._pool, self._calling, Kind.STREAM_UNARY, method, arguments))
+        return _StreamUnary(self.method(Kind.STREAM_UNARY, method, arguments))
 
     def stream_stream(
         self,
@@ -173,4 +178,4 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
         _registered_method: bool | None = False,
     ) -> Any:
         arguments = (request_serializer, response_deserializer, _registered_method)
-        return _StreamStream(Method(self._pool, self._calling, Kind.STREAM_STREAM, method, arguments))
+        return _StreamStream(self.method(Kind.STREAM_STREAM, method, arguments))

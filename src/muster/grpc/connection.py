@@ -11,8 +11,8 @@ from muster.balance.nodes import Readiness
 from muster.client.connector import Report
 from muster.grpc.life import Life, Lost
 from muster.grpc.link import Link, Spawn
+from muster.model.backoff import Backoff
 from muster.model.instance import Instance
-from muster.watch.backoff import Backoff
 
 STEADY = 1.0
 """Seconds that a connection must have lasted for its loss to count as the first failure, tried anew at once."""

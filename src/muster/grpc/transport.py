@@ -32,6 +32,7 @@ from muster.model.errors import BadConfiguration
 from muster.model.events import Observer, ignore
 from muster.model.instance import GRPC, Instance
 from muster.model.snapshot import Snapshot
+from muster.model.typed import check_types
 from muster.watch.background import background_tasks
 from muster.watch.latest import Latest
 
@@ -83,6 +84,7 @@ class Dialing:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
+        check_types(self)
         if self.age is not None and self.age <= 0:
             raise BadConfiguration(f"age={self.age}: must be above 0, or None for no end")
 
@@ -191,6 +193,10 @@ class GrpcTransport:
         """The pool behind that channel; a lease's `link.channel` is the channel to that instance alone."""
         return self._service((name, datacenters, selector)).pool
 
+    def calling(self, name: str) -> Calling:
+        """How calls on the channel to `name` are made."""
+        return self._service((name, (), ANY)).calling
+
     def _service(self, key: _Key) -> _Service:
         service = self._open.get(key)
         if service is None:
@@ -223,7 +229,7 @@ class GrpcTransport:
             None if hedging is None else Hedger(hedging),
             partial(self._hedges, name),
         )
-        return _Service(watching, links, pool, Channel(pool, calling, partial(self._close, key)))
+        return _Service(watching, links, pool, calling, Channel(pool, calling, partial(self._close, key)))
 
     async def _close(self, key: _Key, grace: float | None) -> None:
         service = self._open.pop(key, None)
@@ -248,6 +254,7 @@ class _Service:
     watching: Watching
     links: _Links
     pool: Pool[Link]
+    calling: Calling
     channel: Channel
 
 

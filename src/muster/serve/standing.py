@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from muster.model.backoff import Backoff
 from muster.model.errors import NotRegistered, RegistryUnavailable, Rejected
 from muster.model.events import RegistrationState
-from muster.watch.backoff import Backoff
 
 
 class Step(StrEnum):

@@ -8,12 +8,12 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from muster.model.backoff import Backoff
 from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.registry.protocol import Discovery, Regional
 from muster.watch.background import background_tasks
-from muster.watch.backoff import Backoff
 from muster.watch.belief import Doubt
 from muster.watch.disk import Disk
 from muster.watch.keeper import Keeper

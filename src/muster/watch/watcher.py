@@ -12,11 +12,11 @@ from contextlib import aclosing
 from random import Random
 from typing import TypeVar
 
+from muster.model.backoff import Backoff
 from muster.model.errors import RegistryUnavailable
 from muster.model.events import AnswerDoubted, EntrySetAside, Observer, SnapshotUpdated, WatchFailed, WatchRecovered
 from muster.model.snapshot import Answer, Pending, SetAside, Snapshot, Stale, doubtful_of, instances_of, set_aside_of
 from muster.registry.protocol import Discovery
-from muster.watch.backoff import Backoff
 from muster.watch.belief import Belief, Doubt, believe, expire
 from muster.watch.latest import Latest
 

@@ -9,10 +9,10 @@ from random import Random
 from muster.agent.blocking import Waiters, Woken
 from muster.agent.proxy.question import Question
 from muster.agent.proxy.upstream import Upstream, unavailable
+from muster.model.backoff import Backoff
 from muster.model.errors import RegistryUnavailable
 from muster.registry.consul.answers import Answer, retry_after
 from muster.registry.consul.blocking import Position, held_for
-from muster.watch.backoff import Backoff
 
 _BACKOFF = Backoff(maximum=2.0)
 """Shorter than that of clients: it is one process for all of them, and they wait for it on top of their own pauses."""

@@ -33,7 +33,8 @@ class Service:
     channel: Any
 
     def method(self, kind: Kind, path: str, codec: tuple[Any, Any]) -> Method:
-        return Method(self.channel._pool, self.channel._calling, kind, path, (*codec, False))
+        method: Method = self.channel.method(kind, path, (*codec, False))
+        return method
 
 
 class Channel(grpc.Channel):  # type: ignore[misc]

@@ -16,8 +16,8 @@ from muster.client.connector import Report
 from muster.http.client.connector import InstanceConnector, connector_to
 from muster.http.client.dialing import Dialing
 from muster.http.client.link import Link, Spawn
+from muster.model.backoff import Backoff
 from muster.model.instance import Instance
-from muster.watch.backoff import Backoff
 
 log = logging.getLogger("muster.http")
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from muster.watch.backoff import Backoff
+from muster.model.backoff import Backoff
 
 
 @pytest.mark.parametrize(("failures", "bound"), [(1, 0.1), (2, 0.2), (3, 0.4), (7, 6.4), (8, 10.0), (10_000, 10.0)])
