@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc.aio
 
 from muster.app.arguments import check_client, methods
+from muster.app.typed import Way, Ways, stub
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
-from muster.balance.selector import wanted
+from muster.balance.selector import ANY, Selector, wanted
 from muster.call.breaker import Concurrency
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
@@ -25,15 +26,18 @@ from muster.client.pool import Pool, settled
 from muster.client.pools import Pools
 from muster.grpc.calls import Calls
 from muster.grpc.transport import Dialing, GrpcTransport
+from muster.grpc.typed_client import GRPCWay
 from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.errors import BadConfiguration, RegistryUnavailable
 from muster.model.events import Observer
+from muster.model.instance import GRPC
 from muster.model.snapshot import Answer, Pending, Snapshot
 from muster.registry.protocol import Discovery, Registry
 from muster.registry.url import open_registry
 from muster.telemetry.logging import EventLog
 from muster.watch.disk import Disk
-from muster.watch.hub import Hub
+from muster.watch.hub import Hub, Subscription
+from muster.watch.latest import Latest
 from muster.watch.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from muster.http.client.transport import HTTPTransport
 
 A = TypeVar("A")
+T = TypeVar("T")
 
 
 class Client:
@@ -177,6 +182,37 @@ class Client:
         """
         return self._open.pools.of(name, wanted(tags, version, metadata, zone))
 
+    def service(
+        self,
+        contract: Callable[..., T],
+        name: str,
+        *,
+        protocol: str = "",
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> T:
+        """An object with the methods of `contract`, a handler class or a Protocol of the same name, which call `name`.
+
+            say = client.service(Say, "greeter")
+            reply = await say.hello(HelloRequest(name="world"))
+
+        By HTTP where the instances speak that alone, else by gRPC, unless `protocol` says which. `timeout`: seconds for
+        each call; without it the client's own for one reply, and no end for streams. `headers` go with each call, as
+        metadata by gRPC. The others narrow down whom it calls, as those of `channel`.
+
+        Its methods raise Fault with the code that the service answered, NoInstances, RegistryUnavailable and
+        Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
+        """
+        wishes = tuple(dc), wanted(tags, version, metadata, zone)
+        make = partial(self._way, name, timeout, dict(headers or {}), wishes)
+        ways = Ways(self._subscribed(name, wishes[0]), protocol, make)
+        return cast("T", stub(contract, name, ways, self._timeout if timeout is None else timeout))
+
     async def explain(self, name: str, *, key: str | None = None) -> Explanation:
         """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
 
@@ -266,6 +302,39 @@ class Client:
             raise RuntimeError("the client is not open: use 'async with muster.Client() as client'")
         return self._parts
 
+    def _subscribed(self, name: str, dc: tuple[str, ...]) -> Latest[Snapshot]:
+        """What is known of `name`, for as long as the client is open."""
+        parts = self._open
+        if (name, dc) not in parts.subscriptions:
+            parts.subscriptions[name, dc] = parts.hub.watch(name, dc)
+        return parts.subscriptions[name, dc].latest
+
+    def _way(
+        self,
+        name: str,
+        timeout: float | None,
+        headers: Mapping[str, str],
+        wishes: tuple[tuple[str, ...], Selector],
+        protocol: str,
+    ) -> Way:
+        if protocol == GRPC:
+            metadata = tuple((key.lower(), value) for key, value in headers.items())
+            return GRPCWay(name, self._open.transport.channel(name, *wishes), timeout, metadata)
+        from muster.http.typed.client import HTTPWay
+
+        dc, selector = wishes
+        session = self.http
+        if dc or selector != ANY:
+            session = session.where(
+                dc=dc,
+                tags=selector.tags,
+                version=selector.version,
+                metadata=selector.metadata,
+                zone=selector.zone,
+            )
+        scheme = "http" if self._dialing.tls is None else "https"
+        return HTTPWay(f"{scheme}://{name}", session, self._timeout, timeout, headers)
+
     def _opened_http(self) -> HTTPTransport:
         """What `http` is a part of, made when it is first used."""
         if self._http is None:
@@ -309,6 +378,9 @@ class _Parts:
     transport: GrpcTransport
     calls: Calls
     pools: Pools
+    subscriptions: dict[tuple[str, tuple[str, ...]], Subscription] = field(
+        default_factory=dict[tuple[str, tuple[str, ...]], Subscription]
+    )
 
 
 def _readable(registry: Registry) -> Discovery:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Any
 
 import grpc.aio
@@ -45,7 +45,7 @@ class GRPCWay:
             raise _fault(error) from error
         return reply
 
-    async def many(self, operation: Operation, sent: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async def many(self, operation: Operation, sent: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
         """The replies. Raises as `once`. Leaving it cancels the call."""
         call = self._begin(operation, sent)
         try:

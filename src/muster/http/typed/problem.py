@@ -47,14 +47,15 @@ def problem_of(fault: Fault) -> Problem:
 
 
 def fault_of(status: int, content_type: str, body: bytes) -> Fault:
-    """The Fault that an answer with `status`, 400 or above, stands for; by the status where it is no problem of ours,
+    """The Fault that an answer with `status`, not 2xx, stands for; by the status where it is no problem of ours,
     as a proxy's or a foreign server's."""
     members = _members(body) if content_type.partition(";")[0].strip() == CONTENT_TYPE else {}
-    code, detail = members.get("code"), members.get("detail")
-    if isinstance(code, str) and isinstance(detail, str):
-        return Fault(code, detail)
+    told, detail = members.get("code"), members.get("detail")
+    if isinstance(told, str) and isinstance(detail, str):
+        return Fault(told, detail)
     text = detail if isinstance(detail, str) else body[:_MOST].decode(errors="replace").strip()
-    return Fault(code_from_http(status), f"HTTP {status}: {text}" if text else f"HTTP {status} {reason(status)}")
+    code = "UNKNOWN" if status < 400 else code_from_http(status)
+    return Fault(code, f"HTTP {status}: {text}" if text else f"HTTP {status} {reason(status)}")
 
 
 def _members(body: bytes) -> dict[str, Any]:
