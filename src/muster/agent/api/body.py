@@ -81,6 +81,11 @@ def decode_list(body: bytes, kind: type[_Body], go_type: str, dialect: Dialect) 
     return [_struct({} if element is None else element, kind, dialect) for element in value or []]
 
 
+def decoded_as(value: dict[str, Any], kind: type[_Body], dialect: Dialect) -> _Body:
+    """The struct in a part of a body that was decoded before. Raises Refused like `decode_body`."""
+    return _struct(value, kind, dialect)
+
+
 def decode_json(body: bytes, dialect: Dialect) -> Any:
     """Whatever JSON a body holds. Raises Refused like `decode_body`."""
     return _decoded(body, dialect)

@@ -77,14 +77,13 @@ def view(pair: Pair) -> wire.KVPair:
     )
 
 
-def locked(state: State, write: Write, wanted: Pair) -> bool:
-    """Take the lock of a key for a session, which must exist. Raises Refused."""
-    if not wanted.session:
+def require_session(state: State, session_id: str) -> None:
+    """Raises Refused for a session that cannot hold a lock: none, or one that does not exist."""
+    if not session_id:
         raise Refused(500, "missing session")
-    require_uuid(wanted.session, "failed session lookup: ")
-    if state.sessions.table.get(wanted.session) is None:
-        raise Refused(500, f'invalid session "{wanted.session}"')
-    return state.pairs.lock(write, wanted, asyncio.get_running_loop().time())
+    require_uuid(session_id, "failed session lookup: ")
+    if state.sessions.table.get(session_id) is None:
+        raise Refused(500, f'invalid session "{session_id}"')
 
 
 def require_uuid(session_id: str, before: str, *headers: tuple[bytes, bytes]) -> None:
@@ -98,7 +97,9 @@ def _put(state: State, request: Request, write: Write, pair: Pair) -> bool:
     if "cas" in params:
         return state.pairs.set_if(write, pair.key, pair.value, pair.flags, _number(request, "cas"))
     if "acquire" in params:
-        return locked(state, write, replace(pair, session=params.first("acquire")))
+        require_session(state, params.first("acquire"))
+        wanted = replace(pair, session=params.first("acquire"))
+        return state.pairs.lock(write, wanted, asyncio.get_running_loop().time())
     if "release" in params:
         return state.pairs.unlock(write, replace(pair, session=params.first("release")))
     state.pairs.set(write, pair.key, pair.value, pair.flags)

@@ -5,14 +5,14 @@ What the agent itself looks after does not stay removed: it is put back at once,
 
 from __future__ import annotations
 
-import uuid
-
 from muster.agent.api.answer import Answer, Refused, json_answer
 from muster.agent.api.body import CATALOG, decode_body
+from muster.agent.api.catalog_operations import name_taken
 from muster.agent.api.reading import require_datacenter_named
 from muster.agent.api.registration import catalog_check_row, catalog_service_row
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
+from muster.agent.api.uuids import uuid_complaint
 from muster.agent.catalog.catalog import NameTaken, UnknownService
 from muster.agent.catalog.rows import NodeRow
 from muster.agent.state import State
@@ -34,7 +34,8 @@ def register(state: State, request: Request) -> Answer:
     except UnknownService:
         raise Refused(500, f'failed inserting check: Missing service registration on node "{asked.node}"') from None
     except NameTaken as error:
-        raise _name_taken(asked, error.args[0]) from None
+        taken = name_taken(asked.id, asked.node, error.args[0])
+        raise Refused(500, f"failed inserting node: {taken}") from None
     return json_answer(True)
 
 
@@ -73,17 +74,9 @@ def _validate(asked: wire.CatalogRegistration) -> None:
         raise Refused(500, "Must provide node")
     if not asked.address and not asked.skip_node_update:
         raise Refused(500, "Must provide address if SkipNodeUpdate is not set")
-    if asked.id and len(asked.id) != 36:
-        raise Refused(500, "Bad node ID: uuid string is wrong length")
-    if asked.id and not _is_uuid(asked.id):
-        raise Refused(500, "Bad node ID: uuid is improperly formatted")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
+    complaint = uuid_complaint(asked.id) if asked.id else ""
+    if complaint:
+        raise Refused(500, f"Bad node ID: {complaint}")
 
 
 def _node_row(state: State, asked: wire.CatalogRegistration) -> NodeRow:
@@ -94,14 +87,6 @@ def _node_row(state: State, asked: wire.CatalogRegistration) -> NodeRow:
         datacenter=state.identity.datacenter,
         tagged_addresses=asked.tagged_addresses,
         meta=asked.node_meta,
-    )
-
-
-def _name_taken(asked: wire.CatalogRegistration, holder: NodeRow) -> Refused:
-    return Refused(
-        500,
-        f'failed inserting node: Error while renaming Node ID: "{asked.id}": Node name {asked.node} is reserved by '
-        f"node {holder.id} with name {holder.name} ({holder.address})",
     )
 
 

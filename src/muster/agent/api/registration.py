@@ -11,7 +11,7 @@ import msgspec
 
 from muster.agent.api.answer import Refused
 from muster.agent.catalog.rows import CheckRow, ServiceRow
-from muster.agent.checks.definition import BadCheck, CheckDefinition, Unsupported, read_definition
+from muster.agent.checks.definition import SCRIPTS_DISABLED, BadCheck, CheckDefinition, Unsupported, read_definition
 from muster.agent.local import NewCheck
 from muster.model.check import Health
 from muster.registry.consul import wire
@@ -21,8 +21,8 @@ _MOST_PAIRS = 64
 _LONGEST_KEY = 128
 _LONGEST_VALUE = 512
 _KEY = re.compile(r"[a-zA-Z0-9_-]+")
-_LARGEST_WEIGHT = 65535
-_WILDCARDS = ("0.0.0.0", "::", "[::]")
+LARGEST_WEIGHT = 65535
+WILDCARDS = ("0.0.0.0", "::", "[::]")
 
 
 def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
@@ -47,23 +47,34 @@ def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
     )
 
 
-def service_checks(asked: wire.ServiceRegistration, service: ServiceRow) -> list[NewCheck]:
-    """The checks in a service's registration. Those without an id are numbered if there are several. Raises Refused."""
+def service_checks(
+    asked: wire.ServiceRegistration, service: ServiceRow, refuse_scripts: str = SCRIPTS_DISABLED
+) -> list[NewCheck]:
+    """The checks in a service's registration. Those without an id are numbered if there are several. `refuse_scripts`:
+    why no programs may be run, empty where they may. Raises Refused."""
     given = [asked.check] if asked.check is not None and asked.check != wire.ServiceCheck() else []
     given += asked.checks or []
     numbered = len(given) > 1
     return [
-        _service_check(check, service, f"service:{service.id}:{number}" if numbered else f"service:{service.id}")
+        _service_check(
+            check,
+            service,
+            f"service:{service.id}:{number}" if numbered else f"service:{service.id}",
+            check_definition(check, refuse_scripts),
+        )
         for number, check in enumerate(given, 1)
     ]
 
 
-def new_check(asked: wire.CheckRegistration, node: str, service: ServiceRow | None) -> NewCheck:
-    """The check that a registration asks for, of `service` or, without one, of the node. Raises Refused."""
+def new_check(
+    asked: wire.CheckRegistration, node: str, service: ServiceRow | None, refuse_scripts: str = SCRIPTS_DISABLED
+) -> NewCheck:
+    """The check that a registration asks for, of `service` or, without one, of the node. `refuse_scripts`: why no
+    programs may be run, empty where they may. Raises Refused."""
     if not asked.name:
         raise Refused(400, "Missing check name")
     status = _status(asked.status, "Bad check status")
-    definition = check_definition(asked)
+    definition = check_definition(asked, refuse_scripts)
     row = CheckRow(
         node=node,
         id=asked.id or asked.name,
@@ -153,10 +164,10 @@ def _seconds(value: str | float) -> float:
         raise Refused(400, f"Request decode failed: {error}") from None
 
 
-def check_definition(asked: wire.CheckDefinition) -> CheckDefinition:
+def check_definition(asked: wire.CheckDefinition, refuse_scripts: str = SCRIPTS_DISABLED) -> CheckDefinition:
     """How a check is made. Raises Refused."""
     try:
-        return read_definition(asked)
+        return read_definition(asked, refuse_scripts)
     except BadCheck as error:
         raise Refused(400, f"Invalid check: {error}") from None
     except Unsupported as error:
@@ -165,8 +176,9 @@ def check_definition(asked: wire.CheckDefinition) -> CheckDefinition:
         raise Refused(400, f"Request decode failed: {error}") from None
 
 
-def _service_check(asked: wire.ServiceCheck, service: ServiceRow, default_id: str) -> NewCheck:
-    definition = check_definition(asked)
+def _service_check(
+    asked: wire.ServiceCheck, service: ServiceRow, default_id: str, definition: CheckDefinition
+) -> NewCheck:
     row = CheckRow(
         node=service.node,
         id=asked.check_id or default_id,
@@ -190,7 +202,7 @@ def _status(status: str, complaint: str) -> Health:
 def _validate_service(asked: wire.ServiceRegistration) -> None:
     if not asked.name:
         raise Refused(400, "Missing service name")
-    if asked.address in _WILDCARDS:
+    if asked.address in WILDCARDS:
         raise Refused(400, "Invalid service address")
     if not -(2**63) <= asked.port < 2**63:
         raise Refused(
@@ -207,7 +219,7 @@ def _validate_weights(weights: wire.Weights) -> None:
         raise Refused(400, "Invalid Weights: Passing must be greater than 0")
     if weights.warning < 0:
         raise Refused(400, "Invalid Weights: Warning must be greater or equal than 0")
-    if max(weights.passing, weights.warning) > _LARGEST_WEIGHT:
+    if max(weights.passing, weights.warning) > LARGEST_WEIGHT:
         raise Refused(400, "Invalid Weights: DNS Weight must be between 0 and 65535")
 
 

@@ -9,7 +9,7 @@ Names of nodes and services match without regard to case.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from muster.agent.catalog.indexes import Indexes
 from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow
@@ -41,16 +41,17 @@ class Catalog:
     """Nodes, services and checks, written within a write of `tables`. Synchronous."""
 
     def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+        self._all = tables
         self._nodes, self._services, self._checks = Nodes(), Services(), Checks()
         self._writing = Writing(self._nodes, self._services, self._checks)
         self._indexes = Indexes(tables.index, self._nodes, self._services)
-        tables.join(self._indexes.conclude, self._nodes, self._services, self._checks)
+        self.tables: Final = (self._nodes, self._services, self._checks)
+        tables.join(self._indexes.conclude, *self.tables)
 
     @property
     def index(self) -> int:
         """The index of the last change, of whichever table of the agent."""
-        return self._tables.index
+        return self._all.index
 
     # Writes
 

@@ -81,6 +81,10 @@ class Pairs:
         """The keys that a session has locked, in order."""
         return sorted(self._held.get(session, ()))
 
+    def is_delayed(self, key: str, now: float) -> bool:
+        """Whether the delay after the end of a session that held the key is not over at `now`."""
+        return self._delays.get(key, 0.0) > now
+
     def index_of(self, key: str) -> int:
         """The index of a key; of one that is not there, that of the table."""
         pair = self._pairs.get(key)
@@ -113,7 +117,7 @@ class Pairs:
         if old is not None and old.session == wanted.session:
             self._change(write, replace(wanted, lock_index=old.lock_index))
             return True
-        if (old is not None and old.session) or self._delays.get(wanted.key, 0.0) > now:
+        if (old is not None and old.session) or self.is_delayed(wanted.key, now):
             return False
         self._delays.pop(wanted.key, None)
         self._change(write, replace(wanted, lock_index=(old.lock_index if old else 0) + 1))
