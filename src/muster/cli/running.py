@@ -39,12 +39,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-async def until_signalled(hung_up: Callable[[], None] | None = None) -> int:
+def _heeded() -> None:
+    """Nobody is to be told that signals are heeded."""
+
+
+async def until_signalled(heeded: Callable[[], None] = _heeded, *, hung_up: Callable[[], None] | None = None) -> int:
     """Waits for the first signal that ends a program, and returns the exit status that it calls for.
 
     That is 130 for Ctrl-C, as shells count it, and 0 for the others, which ask for an orderly end. The next signal
-    finds Python's own handlers, so that a stop that takes too long can be cut short. With `hung_up`, which must not
-    raise, SIGHUP calls it and ends nothing.
+    finds Python's own handlers, so that a stop that takes too long can be cut short. `heeded` is called once signals
+    are heeded: whoever starts the program may send one as soon as it says that it is there. With `hung_up`, which must
+    not raise, SIGHUP calls it and ends nothing.
     """
     received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -55,6 +60,7 @@ async def until_signalled(hung_up: Callable[[], None] | None = None) -> int:
             received.set_result(number)
 
     with _handling(receive):
+        heeded()
         number = await received
     return status_of(number) if number == signal.SIGINT else 0
 
