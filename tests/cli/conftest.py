@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,24 @@ from typing import IO
 import pytest
 
 SECONDS = 30.0
+
+GREETER = """
+import muster
+from greeter_pb2 import HelloReply
+from greeter_pb2_grpc import SayServicer, add_SayServicer_to_server
+
+
+class Say(SayServicer):
+    async def Hello(self, request, context):
+        return HelloReply(message=f"Hello {request.name}")
+
+
+service = muster.Service("greeter", version="1.2.0", tags=["blue", "main"], timing=muster_timing)
+service.add(add_SayServicer_to_server, Say())
+""".replace("muster_timing", "Timing(drain=0.1)").replace(
+    "import muster\n", "import muster\nfrom muster.serve.settings import Timing\n", 1
+)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"
 
 
 @dataclass
@@ -137,3 +156,21 @@ def free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture
+def registry(muster: Command) -> Iterator[str]:
+    """A `muster agent` process."""
+    with muster.staying("agent", "--http", "127.0.0.1:0", "--json") as process:
+        yield json.loads(process.line())["url"]
+        process.end()
+
+
+@pytest.fixture
+def greeter(muster: Command, registry: str) -> Iterator[str]:
+    """The registry's URL, with a greeter that runs by `muster run` and is registered."""
+    (muster.directory / "hello.py").write_text(GREETER)
+    with muster.staying("run", "hello:service", PYTHONPATH=str(EXAMPLE), MUSTER_REGISTRY=registry) as process:
+        process.said("is registered")
+        yield registry
+        assert process.end() == 0

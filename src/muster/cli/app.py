@@ -12,6 +12,7 @@ from muster.cli.demo.command import demo
 from muster.cli.gateway import gateway
 from muster.cli.instances import instances
 from muster.cli.logs import LEVELS, to_stderr
+from muster.cli.operating import drain, weight
 from muster.cli.output import print_line
 from muster.cli.register import register
 from muster.cli.run import run
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, agent, run, register, services, instances, watch, call, gateway):
+for command in (demo, agent, run, register, services, instances, watch, call, drain, weight, gateway):
     app.command()(command)
 
 

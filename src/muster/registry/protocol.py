@@ -79,6 +79,24 @@ class Clustered(Protocol):
         ...
 
 
+@runtime_checkable
+class Operable(Protocol):
+    """A registry in which people on call can change instances that others registered. Each raises NotRegistered, and
+    what a registration anew writes replaces it."""
+
+    async def drain(self, instance_id: str, reason: str) -> None:
+        """Take an instance out of service: every reader sees it as critical, with the reason."""
+        ...
+
+    async def restore(self, instance_id: str) -> None:
+        """Put it back into service."""
+        ...
+
+    async def weigh(self, instance_id: str, weight: int) -> None:
+        """Give it another weight."""
+        ...
+
+
 class Registry(Protocol):
     """What a URL opens: an object that is a Discovery, a Registrar or both, and that owns its connections.
 

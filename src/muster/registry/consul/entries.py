@@ -177,6 +177,9 @@ def _host(entry: ServiceEntry) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
+_MAINTENANCE = ("_service_maintenance:", "_node_maintenance")
+
+
 def _instance(name: str, entry: ServiceEntry) -> Instance:
     service = entry.service
     meta = service.meta or {}
@@ -234,7 +237,9 @@ def _state(instance_id: str, check: HealthCheck) -> CheckState:
         health = Health(check.status)
     except ValueError:
         health = Health.CRITICAL
-    return CheckState(check.check_id.removeprefix(check_id(instance_id, "")), health, check.output)
+    in_maintenance = check.check_id.startswith(_MAINTENANCE)
+    output = check.notes if in_maintenance else check.output  # where Consul keeps the reason that was given
+    return CheckState(check.check_id.removeprefix(check_id(instance_id, "")), health, output)
 
 
 def _weight(service: NodeService, health: Health) -> int:

@@ -13,6 +13,7 @@ from muster.registry.consul.agents import Agents
 from muster.registry.consul.config import Config
 from muster.registry.consul.datacenters import reading_from
 from muster.registry.consul.members import others
+from muster.registry.consul.operations import Operations
 from muster.registry.consul.registrar import ConsulRegistrar
 from muster.registry.protocol import Discovery
 
@@ -27,6 +28,7 @@ class Consul:
         self._config = config
         self._agents = Agents(config)
         self._registrar = ConsulRegistrar(self._agents, config.reading.timeout, str(config))
+        self._operations = Operations(self._agents, config.reading.timeout, str(config))
         self._discovery = reading_from(self._agents, config, config.datacenters)
 
     def __str__(self) -> str:
@@ -51,6 +53,18 @@ class Consul:
     async def beat(self, instance_id: str, state: CheckState) -> None:
         """As `Registrar.beat`."""
         await self._registrar.beat(instance_id, state)
+
+    async def drain(self, instance_id: str, reason: str) -> None:
+        """As `Operable.drain`: maintenance, at the agent that holds the instance, which is the URL's first."""
+        await self._operations.drain(instance_id, reason)
+
+    async def restore(self, instance_id: str) -> None:
+        """As `Operable.restore`."""
+        await self._operations.restore(instance_id)
+
+    async def weigh(self, instance_id: str, weight: int) -> None:
+        """As `Operable.weigh`."""
+        await self._operations.weigh(instance_id, weight)
 
     def watch(self, name: str) -> AsyncGenerator[Answer, None]:
         """As `Discovery.watch`. The answer comes again at least once in `Reading.wait`."""
