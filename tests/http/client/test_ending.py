@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 
-from muster.http.client.ending import of_error, of_status, retry_after
+from muster.http.client.ending import answered_so, of_error, of_status, retry_after
 from muster.http.client.errors import NotTaken, Stranger
 from muster.model.outcome import Outcome
 
@@ -39,7 +39,13 @@ def test_statuses(status: int, code: str) -> None:
 
 def test_only_who_cannot_now_is_asked_when_to_come_back() -> None:
     assert of_status(503, {"Retry-After": "2"}, 0.0).pushback == 2.0
-    assert of_status(429, {"Retry-After": "2"}, 0.0).pushback is None
+    assert of_status(500, {"Retry-After": "2"}, 0.0).pushback is None
+
+
+def test_who_is_asked_too_often_says_when_to_come_back() -> None:
+    full = of_status(429, {"Retry-After": "2"}, 0.5)
+    assert full == Outcome("RESOURCE_EXHAUSTED", seconds=0.5, pushback=2.0)
+    assert answered_so(full) == of_status(429, {}, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,11 @@ def test_errors(error: BaseException, code: str, unprocessed: bool) -> None:
         (" 120 ", 120.0),
         ("Thu, 01 Jan 1970 00:00:30 GMT", 20.0),
         ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0),
+        ("Thursday, 01-Jan-70 00:00:30 GMT", 20.0),
+        ("Thu Jan  1 00:00:30 1970", 20.0),
+        ("Thu, 01 Jan 1970 00:00:30 -0000", 20.0),
+        ("Thu, 01 Jan 1970 02:00:30 +0200", 20.0),
+        ("Thu, 32 Jan 1970 00:00:30 GMT", None),
         ("soon", None),
         ("-1", None),
         ("1.5", None),

@@ -12,10 +12,11 @@ import aiohttp
 from aiohttp import hdrs
 
 from muster.balance.nodes import Node
+from muster.call.deadline import hurried
 from muster.http.client.alarm import Alarm, Alarms
-from muster.http.client.ending import CUT_OFF, of_error, of_status
+from muster.http.client.ending import CUT_OFF, FULL, answered_so, of_error, of_status
 from muster.http.client.link import Link
-from muster.http.client.routing import chosen
+from muster.http.client.routing import Routed
 from muster.http.client.services import Service
 from muster.model.outcome import Outcome
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 Send = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
-"""Sends a request to the link that `routing.chosen` holds, and returns when the head of the answer is there."""
+"""Sends a request to its link, and returns when the head of the answer is there."""
 
 WHOLE = 32 * 1024
 """Bytes; aiohttp stops reading from a connection only at 64 KiB that nobody takes."""
@@ -34,7 +35,7 @@ Answer = aiohttp.ClientResponse | Exception
 
 
 class Attempt(Alarm):
-    """One attempt at `node` of `service`, sent by the current task, which is cancelled past `when`.
+    """One attempt of `request` at `node` of `service`, sent by the current task, which is cancelled past `when`.
 
     The node counts as busy from now until the end of the answer's body, or until `failed`. One of `answered` and
     `failed` must follow; afterwards `outcome` says how the attempt ended.
@@ -42,19 +43,20 @@ class Attempt(Alarm):
 
     __slots__ = ("_began", "_link", "_turnstile", "node", "outcome")
 
-    def __init__(self, service: Service, node: Node[Link], alarms: Alarms, when: float | None) -> None:
-        super().__init__(alarms, when)
+    def __init__(
+        self, service: Service, node: Node[Link], request: Routed, alarms: Alarms, when: float | None
+    ) -> None:
+        Alarm.__init__(self, alarms, when)
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"
         self.node = node
         self.outcome: Outcome
-        self._link = link
+        self._link = request.link = link
         self._turnstile = service.turnstile
         node.begin()
         link.hold()
         if self._turnstile is not None:
             self._turnstile.began()
-        chosen.set(link)
         self._began = time.monotonic()
 
     def answered(self, response: aiohttp.ClientResponse, silence: float | None) -> bool:
@@ -62,23 +64,29 @@ class Attempt(Alarm):
 
         Returns whether it is an answer that needs no further attempt.
         """
-        self.disarm(None)
-        outcome = self.outcome = of_status(response.status, response.headers, time.monotonic() - self._began)
+        if self.when is not None:
+            self._alarms.discard(self)
+        status, seconds = response.status, time.monotonic() - self._began
+        ok = status < 400  # of_status knows that too, in twice the time
+        outcome = self.outcome = Outcome("OK", False, seconds) if ok else of_status(status, response.headers, seconds)
         connection = response.connection
         if connection is None:
             self._end(outcome)
         else:
             connection.add_callback(partial(self._body_ended, response))
-            if silence is not None and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            if silence is not None and status != HTTPStatus.SWITCHING_PROTOCOLS:
                 _limit(connection, silence)
-        return outcome.ok
+        return ok
 
-    def failed(self, error: BaseException) -> Exception:
+    def failed(self, error: BaseException, full: float | None = None) -> Exception:
         """`error` came instead of an answer: returns it, or TimeoutError if time was up; raises it if it is no
-        Exception."""
+        Exception. `full`: seconds that it might have taken in a call that serves no other; None: any number."""
         if self.disarm(type(error)):
             error = TimeoutError()
         self.outcome = of_error(error, time.monotonic() - self._began)
+        if self.outcome.code == "DEADLINE_EXCEEDED":
+            had = None if self.when is None else self.when - self._began
+            self.outcome = self.outcome._replace(hurried=hurried(had, full, self.node.usual))
         self._end(self.outcome)
         if isinstance(error, Exception):
             return error
@@ -93,7 +101,7 @@ class Attempt(Alarm):
             self._end(self.outcome)
 
     def _end(self, outcome: Outcome) -> None:
-        self.node.end(outcome)
+        self.node.end(outcome if outcome.code != FULL else answered_so(outcome))
         self._link.release()
         if self._turnstile is not None:
             self._turnstile.ended(self.node)

@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import aiohttp
 
 from muster.balance.nodes import Node
 from muster.call.attempt import Attempts, attempt_timeout
 from muster.call.deadline import deadline_of, remaining
-from muster.http.client.attempt import Attempt, Send, whole
+from muster.http.client.attempt import Answer, Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
 from muster.http.client.methods import IDEMPOTENCY_KEY, SAFE
 from muster.http.client.onward import TIMEOUT, written
 from muster.http.client.retrying import Calling, Retrying
+from muster.http.client.routing import Routed
 from muster.http.client.services import Service
 from muster.model.errors import MusterError
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a caller asks for, which many requests have in common.
+
+    `own`: seconds for the head of the answer, as far as the caller says; None for no end. `silence`: seconds that may
+    pass within the body. `onward`: the deadline is for the body too, so that the instance is told. `idempotent`: the
+    caller declares it so. `name`: the service as a URL spells it that has upper case in it; empty for any other.
+    """
+
+    own: float | None
+    silence: float | None
+    onward: bool = False
+    idempotent: bool = False
+    name: str = ""
+
+
 class Call:
-    """One request of a caller. `deadline`: until when the head of its answer must be there, as
-    `call.deadline.deadline_of` gives it; `onward`: its body too, so that the instance is told. `silence`: seconds that
-    may pass within the body. `idempotent`: the caller declares it so."""
+    """One request. `deadline`: until when the head of its answer must be there, as `call.deadline.deadline_of` gives
+    it. `node`: where the present attempt is; None while there is none."""
 
-    __slots__ = ("_calling", "_deadline", "_idempotent", "_onward", "_silence")
+    __slots__ = ("_calling", "_deadline", "_terms", "node")
 
-    def __init__(
-        self, calling: Calling, deadline: float | None, silence: float | None, onward: bool, idempotent: bool
-    ) -> None:
+    def __init__(self, calling: Calling, terms: Terms, deadline: float | None) -> None:
         self._calling = calling
+        self._terms = terms
         self._deadline = deadline
-        self._silence = silence
-        self._onward = onward
-        self._idempotent = idempotent
+        self.node: Node[Link] | None = None
 
     async def __call__(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """Send `request` to an instance of the service that its URL names, and to others where that is allowed.
@@ -43,34 +57,37 @@ class Call:
         `send` raised for the last attempt. An answer that is not worth another attempt is the caller's, whatever its
         status.
         """
-        calling = self._calling
-        service = calling.services.of(request.url, time.monotonic())
+        assert isinstance(request, Routed), "this is a middleware of muster's own session"
+        calling, terms, when = self._calling, self._terms, self._deadline
+        service = calling.services.of(request.url, time.monotonic(), terms.name)
         key = request.headers.get(service.key) if service.key else None
-        idempotent = self._idempotent or request.method in SAFE or IDEMPOTENCY_KEY in request.headers
+        idempotent = terms.idempotent or request.method in SAFE or IDEMPOTENCY_KEY in request.headers
         try:
             node = service.entrance.choose((), key)
         except MusterError:
             node = await self._wait(request, service, key)
-        when = self._deadline
-        if self._onward or calling.limited:
+        if terms.onward or calling.limited:
             when = self._until(request, service, Attempts(idempotent))
         retrying: Retrying | None = None
         while True:
-            attempt = Attempt(service, node, calling.alarms, when)
-            answer: aiohttp.ClientResponse | Exception
+            self.node = node
+            attempt = Attempt(service, node, request, calling.alarms, when)
+            answer: Answer
             try:
                 answer = response = await send(request)
                 if idempotent and response.connection is not None:
                     await whole(response)
             except BaseException as error:
-                answer = attempt.failed(error)
+                state = retrying.state if retrying else Attempts(idempotent)
+                answer = attempt.failed(error, self._limit(service, state, terms.own))
             else:
-                if attempt.answered(response, self._silence):
+                if attempt.answered(response, terms.silence):
                     return response
+            self.node = None
             retrying = retrying or Retrying(calling, service, request, key, Attempts(idempotent, self._deadline))
             other = await retrying.next(attempt, answer)
             if other is None:
-                return _given(answer, node)
+                return given(answer, attempt.node)
             node, when = other, self._until(request, service, retrying.state)
 
     async def _wait(self, request: aiohttp.ClientRequest, service: Service, key: str | None) -> Node[Link]:
@@ -85,18 +102,24 @@ class Call:
 
     def _until(self, request: aiohttp.ClientRequest, service: Service, state: Attempts) -> float | None:
         """Until when the head of the next attempt's answer must be there, of which the instance is told."""
-        calling, now = self._calling, time.monotonic()
+        now = time.monotonic()
         left = remaining(self._deadline, now)
         if left == 0:
             raise aiohttp.ServerTimeoutError(f"{service.name}: no time was left to send the request")
-        if calling.limited and calling.retries(service.name):
-            left = attempt_timeout(state, calling.retrier.policy, left)
-        if self._onward and left is not None:
+        left = self._limit(service, state, left)
+        if self._terms.onward and left is not None:
             request.headers[TIMEOUT] = written(left)
         return deadline_of(left, now)
 
+    def _limit(self, service: Service, state: Attempts, left: float | None) -> float | None:
+        """Seconds for the next attempt of a request that has `left`."""
+        calling = self._calling
+        if calling.limited and calling.retries(service.name):
+            return attempt_timeout(state, calling.retrier.policy, left)
+        return left
 
-def _given(answer: aiohttp.ClientResponse | Exception, node: Node[Link]) -> aiohttp.ClientResponse:
+
+def given(answer: Answer, node: Node[Link]) -> aiohttp.ClientResponse:
     """What the last attempt gave, for the caller. Its error knows no more than the service's name by itself."""
     if isinstance(answer, aiohttp.ClientResponse):
         return answer

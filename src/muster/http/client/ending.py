@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import hdrs
@@ -21,6 +23,9 @@ REFUSED = "FAILED_PRECONDITION"
 """For 4xx: what was wrong with the request. None of them speaks against the instance, as some gRPC codes do that 405,
 413 and 429 are mapped to."""
 
+FULL = "RESOURCE_EXHAUSTED"
+"""For a 429 that says when to come again (RFC 6585, section 4)."""
+
 NO_ROOM = "ABORTED"
 """For a request that found no free connection in the time that its caller gave it: the limit is the client's own, so it
 speaks against nobody, and another attempt would wait as long again."""
@@ -33,11 +38,18 @@ def of_status(status: int, headers: Mapping[str, str], seconds: float) -> Outcom
     """The outcome of an attempt that was answered with `status`."""
     if status < 400:
         return Outcome("OK", False, seconds)
+    if status == HTTPStatus.TOO_MANY_REQUESTS and (pause := retry_after(headers, time.time())) is not None:
+        return Outcome(FULL, False, seconds, pause)
     if status < 500:
         return Outcome(REFUSED, False, seconds)
     if status in TRY_AGAIN:
         return Outcome("UNAVAILABLE", False, seconds, retry_after(headers, time.time()))
     return Outcome(code_from_http(status), False, seconds)
+
+
+def answered_so(outcome: Outcome) -> Outcome:
+    """What an outcome that is FULL says of the instance: it answered. The caller asks too often, and would elsewhere."""
+    return Outcome(REFUSED, False, outcome.seconds)
 
 
 def of_error(error: BaseException, seconds: float) -> Outcome:
@@ -67,6 +79,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+        when = parsedate_to_datetime(text)
+        # The old form of C's asctime has no zone: all dates of HTTP are in UTC (section 5.6.7).
+        return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return None

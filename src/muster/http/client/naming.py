@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 
 from aiohttp import InvalidURL
@@ -12,13 +13,15 @@ from muster.model.service import check_name
 
 DEFAULT_PORTS = (None, 80, 443)
 
+_HOST = re.compile(r"[a-zA-Z]+://(?:[^/?#@]*@)?([^/?#@:]*)")
+
 
 def service_of(url: URL) -> str:
     """The service that stands where the host of `url` does.
 
     Raises aiohttp.InvalidURL for what names no service: an address, a port (the registry knows the ports), or a host
-    with characters that no service's name has. Hosts are lower case (RFC 3986, section 6.2.2.1), so a service whose
-    name is not cannot be called by URL.
+    with characters that no service's name has. Hosts are lower case in a URL (RFC 3986, section 6.2.2.1): `spelled` has
+    the name as it was written.
     """
     host = url.raw_host or ""
     if url.explicit_port not in DEFAULT_PORTS:
@@ -30,6 +33,16 @@ def service_of(url: URL) -> str:
     except Rejected as error:
         raise InvalidURL(url, str(error)) from None
     return host
+
+
+def spelled(url: str) -> str:
+    """The host of `url` where it has upper case, of which a parsed URL knows no more; else empty.
+
+    Consul finds a service by its name in any case. Other registries may not.
+    """
+    found = _HOST.match(url)
+    host = found[1] if found else ""
+    return "" if host == host.lower() else host
 
 
 def _is_address(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,9 +14,12 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-chosen: ContextVar[Link] = ContextVar("chosen")
-"""The link for the attempt that the current task sends next. aiohttp has no other way from a middleware, which
-chooses, to the connector, which connects."""
+
+class Routed(aiohttp.ClientRequest):
+    """A request that knows the link for its next attempt. aiohttp gives middlewares, which choose, and connectors,
+    which connect, nothing else in common; a context variable in place of it costs 1 µs more."""
+
+    link: Link | None = None
 
 
 class Router(aiohttp.BaseConnector):
@@ -27,6 +29,7 @@ class Router(aiohttp.BaseConnector):
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Coroutine[Any, Any, Connection]:
         """No coroutine function itself, which would only await another."""
-        connector = chosen.get().connector
+        assert isinstance(req, Routed) and req.link is not None, "only middlewares of the session send requests"
+        connector = req.link.connector
         connect = connector.connect if req.method in SAFE else connector.connect_surely
         return connect(req, traces, timeout)

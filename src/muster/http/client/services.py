@@ -77,15 +77,18 @@ class Services:
         """The same services, of whose instances only some are called. To be closed by itself."""
         return Services(replace(self._opening, datacenters=datacenters, selector=selector))
 
-    def of(self, url: URL, now: float) -> Service:
-        """The service in `url`, which is watched and connected to from now on.
+    def of(self, url: URL, now: float, spelled: str = "") -> Service:
+        """The service in `url`, which is watched and connected to from now on. `spelled`: the name of a service as the
+        URL was written that led here, where it has upper case.
 
         Raises aiohttp.InvalidURL for a URL that names none, and BadConfiguration for an override or datacenters that
         cannot be used.
         """
+        if spelled and spelled.lower() == url.raw_host:
+            return self.named(spelled, _scheme(url), now)
         service = self._open.get((url.scheme, url.raw_authority))
         if service is None:
-            service = self.named(service_of(url), "https" if url.scheme in SECURE else "http", now)
+            service = self.named(service_of(url), _scheme(url), now)
             self._open[url.scheme, url.raw_authority] = service
         service.used = now
         return service
@@ -132,3 +135,7 @@ class Services:
             service.pool.close()
             service.subscription.close()
         return leaving
+
+
+def _scheme(url: URL) -> str:
+    return "https" if url.scheme in SECURE else "http"

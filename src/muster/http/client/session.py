@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,10 +14,11 @@ from yarl import URL
 from muster.balance.selector import Selector, wanted
 from muster.call.deadline import deadline_of
 from muster.http.client.attempt import Send
-from muster.http.client.call import Call
+from muster.http.client.call import Call, Terms
 from muster.http.client.dialing import Dialing
+from muster.http.client.naming import spelled
 from muster.http.client.retrying import Calling
-from muster.http.client.routing import Router
+from muster.http.client.routing import Routed, Router
 from muster.rpc.current import serving, within
 
 if TYPE_CHECKING:
@@ -47,12 +49,15 @@ class Session:
 
     def __init__(self, calling: Calling, timeout: float | None, dialing: Dialing) -> None:
         self._calling = calling
-        self._timeout = timeout
+        self._timeout = None if timeout is None or math.isinf(timeout) else timeout
+        self._deposit = calling.retrier.budget.deposit
+        self._kind = Call
         self._dialing = dialing
-        self._silence: float | None = dialing.silence
+        self._terms = Terms(self._timeout, dialing.silence)
         self._narrowed: dict[tuple[tuple[str, ...], Selector], Session] = {}
         self._session = aiohttp.ClientSession(
             connector=Router(),
+            request_class=Routed,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=dialing.connect),
             middlewares=(self._handshake,),
@@ -124,11 +129,13 @@ class Session:
         return self._session.ws_connect(url, **options)
 
     def _send(self, method: str, url: str | URL, idempotent: bool, options: dict[str, Any]) -> Answer:
-        now = self._begin()
-        if "timeout" in options or serving.get() is not None:
-            call = self._limited(now, options, idempotent)
+        now = time.monotonic()
+        self._deposit(now)
+        name = "" if isinstance(url, URL) or url.islower() else spelled(url)
+        if idempotent or name or "timeout" in options or serving.get() is not None:
+            call = self._particular(now, options, idempotent, name)
         else:
-            call = Call(self._calling, deadline_of(self._timeout, now), self._silence, False, idempotent)
+            call = self._kind(self._calling, self._terms, None if self._timeout is None else now + self._timeout)
         options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
         self._check(options)
         return self._session.request(method, url, **options)
@@ -136,31 +143,30 @@ class Session:
     async def _handshake(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """The middleware for what aiohttp sends by itself, to open a websocket. Nobody is told of a time limit: it is
         one for the handshake alone."""
-        deadline = deadline_of(within(self._timeout), self._begin())
-        return await Call(self._calling, deadline, None, False, False)(request, send)
+        now = time.monotonic()
+        self._deposit(now)
+        call = Call(self._calling, Terms(self._timeout, None), deadline_of(within(self._timeout), now))
+        return await call(request, send)
 
-    def _limited(self, now: float, options: dict[str, Any], idempotent: bool) -> Call:
+    def _particular(self, now: float, options: dict[str, Any], idempotent: bool, name: str) -> Call:
         """What drives the attempts, within the time that `options` and the call that is being served leave."""
         left = within(None)
-        timeout, silence, head = self._session.timeout, self._silence, self._timeout
+        timeout, silence, own = self._session.timeout, self._terms.silence, self._timeout
         if "timeout" in options:
             timeout, silence = self._given(options["timeout"])
-            head = timeout.total or None
+            own = timeout.total or None
+        head = own
         if left is not None:
-            timeout, head = _shortened(timeout, left), within(head)
+            timeout, head = _shortened(timeout, left), within(own)
         options["timeout"] = timeout
-        return Call(self._calling, deadline_of(head, now), silence, bool(timeout.total), idempotent)
+        terms = Terms(own, silence, bool(timeout.total), idempotent, name)
+        return self._kind(self._calling, terms, deadline_of(head, now))
 
     def _given(self, timeout: float | aiohttp.ClientTimeout | None) -> tuple[aiohttp.ClientTimeout, float | None]:
         """What a request asks for, and the limit on silence. A number says nothing of connecting and of silence."""
         if isinstance(timeout, aiohttp.ClientTimeout):
             return timeout, None
-        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._dialing.connect), self._silence
-
-    def _begin(self) -> float:
-        now = time.monotonic()
-        self._calling.retrier.budget.deposit(now)
-        return now
+        return aiohttp.ClientTimeout(total=timeout, sock_connect=self._dialing.connect), self._terms.silence
 
     def _check(self, options: dict[str, Any]) -> None:
         if "proxy" in options and options["proxy"] is not None:
