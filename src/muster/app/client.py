@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc.aio
+import msgspec
 
 from muster.app.arguments import check_client, methods
 from muster.app.typed import Way, Ways, stub
@@ -209,9 +210,17 @@ class Client:
         Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
         """
         wishes = tuple(dc), wanted(tags, version, metadata, zone)
-        make = partial(self._way, name, timeout, dict(headers or {}), wishes)
-        ways = Ways(self._subscribed(name, wishes[0]), protocol, make)
+        ways = self._ways(name, protocol, timeout, headers or {}, wishes)
         return cast("T", stub(contract, name, ways, self._timeout if timeout is None else timeout))
+
+    async def schema(self, name: str) -> Any:
+        """What the handlers of `name` take and give: a JSON value, with JSON Schemas, as one of its instances tells it.
+
+        Raises Fault UNIMPLEMENTED for a service without handlers, and as the methods of `service` do.
+        """
+        ways = self._ways(name, "", None, {}, ((), ANY))
+        way = ways.now or await ways.known(self._timeout)
+        return msgspec.json.decode(await way.describe())
 
     async def explain(self, name: str, *, key: str | None = None) -> Explanation:
         """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
@@ -308,6 +317,17 @@ class Client:
         if (name, dc) not in parts.subscriptions:
             parts.subscriptions[name, dc] = parts.hub.watch(name, dc)
         return parts.subscriptions[name, dc].latest
+
+    def _ways(
+        self,
+        name: str,
+        protocol: str,
+        timeout: float | None,
+        headers: Mapping[str, str],
+        wishes: tuple[tuple[str, ...], Selector],
+    ) -> Ways:
+        make = partial(self._way, name, timeout, dict(headers), wishes)
+        return Ways(self._subscribed(name, wishes[0]), protocol, make)
 
     def _way(
         self,

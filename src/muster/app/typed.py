@@ -19,11 +19,13 @@ Sent = bytes | AsyncIterable[bytes]
 
 
 class Way(Protocol):
-    """How a service is called by one protocol. Both raise Fault, NoInstances, RegistryUnavailable and Overloaded."""
+    """How a service is called by one protocol. All raise Fault, NoInstances, RegistryUnavailable and Overloaded."""
 
     async def once(self, operation: Operation, sent: Sent) -> bytes: ...
 
     def many(self, operation: Operation, sent: Sent) -> AsyncGenerator[bytes, None]: ...
+
+    async def describe(self) -> bytes: ...
 
 
 class Ways:

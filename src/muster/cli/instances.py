@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ Key = Annotated[
     str | None,
     typer.Option("--key", metavar="KEY", help="With --explain: whose call it is, for policies that hash."),
 ]
+Schema = Annotated[bool, typer.Option("--schema", help="Print what its typed handlers take and give, as JSON Schema.")]
 
 
 def instances(
@@ -28,14 +29,19 @@ def instances(
     registry: RegistryURL = None,
     explain: Explain = False,
     key: Key = None,
+    schema: Schema = False,
     as_json: AsJSON = False,
 ) -> None:
     """List the instances of a service: where they are, and whether they are healthy.
 
-    With --explain, connect to them as a client does, and say why each would be called or not.
+    With --explain, connect to them as a client does, and say why each would be called or not. With --schema, ask one of
+    them what its handlers take and give.
 
     Example: **muster instances greeter --explain**
     """
+    if schema:
+        print_json(run(_schema(name, registry)), indent=None if as_json else 2)
+        return
     if explain:
         _print_explanation(run(_explain(name, registry, key)), as_json)
         return
@@ -64,6 +70,13 @@ async def _explain(name: str, registry: str | None, key: str | None) -> Explanat
         if isinstance(await client.snapshot(name), Absent):
             raise NoInstances(name, "nobody is registered under that name")
         return await client.explain(name, key=key)
+
+
+async def _schema(name: str, registry: str | None) -> Any:
+    from muster import Client
+
+    async with Client(registry, observe=ignore) as client:
+        return await client.schema(name)
 
 
 async def _ask(name: str, registry: str | None) -> Answer:

@@ -19,7 +19,9 @@ from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from muster.gateway.typed_query import from_pairs
 from muster.grpc.mismatch import MAX_DEPTH, expected, field_named, map_entry, unknown_field
+from muster.grpc.offer import JSONType
 from muster.grpc.wellknown import EXPECTED, SCALAR
 from muster.model.errors import Fault
 
@@ -28,22 +30,28 @@ MAX_PARAMETERS = 1000
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def from_query(query: str, descriptor: Descriptor) -> dict[str, Any]:
+def from_query(query: str, taken: Descriptor | JSONType) -> Any:
     """The JSON value that a query, percent-encoded, stands for. What it cannot decide by itself (is `x` an int32?) is
     left to the conversion of that value. Raises Fault INVALID_ARGUMENT, which names the parameter."""
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
-    except UnicodeDecodeError:
-        _fault("the query is no UTF-8")
-    except ValueError:
-        _fault(f"the query has more than {MAX_PARAMETERS} parameters")
+    pairs = _pairs(query)
+    if isinstance(taken, JSONType):
+        return from_pairs(pairs, taken)
     value: dict[str, Any] = {}
     for name, text in pairs:
         path = name.split(".")
         if len(path) > MAX_DEPTH:
             _fault(f"parameter {name[:40] + '…'!r}: nested more than {MAX_DEPTH} levels deep")
-        _put(value, descriptor, name, path, text)
+        _put(value, taken, name, path, text)
     return value
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except UnicodeDecodeError:
+        _fault("the query is no UTF-8")
+    except ValueError:
+        _fault(f"the query has more than {MAX_PARAMETERS} parameters")
 
 
 def from_body(body: bytes) -> Any:

@@ -16,8 +16,6 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import Message
 
 from muster.balance.nodes import Node
 from muster.call.deadline import deadline_of, remaining
@@ -26,8 +24,8 @@ from muster.grpc.alike import Alike, NoneAlike, alike
 from muster.grpc.attempting import Terms
 from muster.grpc.hedged import unary_call
 from muster.grpc.link import Link
+from muster.grpc.offer import Encoded, Offer
 from muster.grpc.reflect import Metadata
-from muster.grpc.schema import Schema
 from muster.grpc.schemas import Schemas
 from muster.grpc.transport import GrpcTransport
 from muster.model.endpoint import Endpoint, find
@@ -50,12 +48,12 @@ T = TypeVar("T")
 class Wanted:
     """What to call, to be made out once the service's endpoints are known. Both functions are pure.
 
-    `find` chooses one of the endpoints, `payload` gives the JSON value for the message that it takes; each raises a
-    MusterError where it cannot. `size`: about how many bytes of JSON the payload has, if they may be many.
+    `find` chooses one of the endpoints, `payload` gives the JSON value for what it takes, a Descriptor or a JSONType;
+    each raises a MusterError where it cannot. `size`: about how many bytes of JSON the payload has, if they may be many.
     """
 
     find: Callable[[Sequence[Endpoint]], Endpoint]
-    payload: Callable[[Descriptor], Any]
+    payload: Callable[[Any], Any]
     size: int = 0
 
 
@@ -72,9 +70,9 @@ class _Prepared:
     """A request for `node`, or for another that is like it."""
 
     node: Node[Link]
-    schema: Schema
+    schema: Offer
     endpoint: Endpoint
-    message: Message
+    message: Encoded
 
 
 class Calls:
@@ -208,7 +206,7 @@ class _Looked(Collection[Node[Link]]):
         return len(self._nodes)
 
 
-async def _fill(node: Node[Link], schema: Schema, wanted: Wanted) -> _Prepared:
+async def _fill(node: Node[Link], schema: Offer, wanted: Wanted) -> _Prepared:
     endpoint = wanted.find(schema.endpoints)
     if endpoint.client_streaming or endpoint.server_streaming:
         raise Fault("UNIMPLEMENTED", f"{endpoint.path} is a streaming method: call it with a generated stub")

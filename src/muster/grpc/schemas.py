@@ -11,10 +11,12 @@ from weakref import WeakValueDictionary
 
 import grpc.aio
 
+from muster.grpc.offer import Joined, Offer, Typed, described
 from muster.grpc.reflect import Description, Metadata, describe
 from muster.grpc.schema import Schema
 from muster.model.errors import Fault
 from muster.model.instance import Instance
+from muster.rpc.description import METADATA
 
 CAPACITY = 1024
 """Versions that are remembered. The schema of equal ones is held once."""
@@ -36,7 +38,7 @@ class Schemas:
 
     def __init__(self, *, capacity: int = CAPACITY, clock: Callable[[], float] = time.monotonic) -> None:
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
-        self._schemas: WeakValueDictionary[bytes, Schema] = WeakValueDictionary()
+        self._schemas: WeakValueDictionary[bytes, Offer] = WeakValueDictionary()
         self._capacity = capacity
         self._clock = clock
 
@@ -47,7 +49,7 @@ class Schemas:
         *,
         metadata: Metadata = (),
         max_age: float | None = None,
-    ) -> Schema:
+    ) -> Offer:
         """The schema of `instance`, which `channel` leads to; read now unless it is known, and not older than `max_age`
         seconds. Equal schemas are the same object. Raises Fault as `reflect.describe` does."""
         entry = self._entry(_key(instance))
@@ -56,7 +58,7 @@ class Schemas:
             if entry.refusal is not None and age < NO_REFLECTION_SECONDS:
                 raise Fault(entry.refusal.code, entry.refusal.detail)
             if entry.schema is None or (max_age is not None and age > max_age):
-                await self._read(entry, channel, metadata)
+                await self._read(entry, instance, channel, metadata)
             assert entry.schema is not None
             return entry.schema
 
@@ -67,9 +69,12 @@ class Schemas:
             self._entries.popitem(last=False)
         return entry
 
-    async def _read(self, entry: _Entry, channel: grpc.aio.Channel, metadata: Metadata) -> None:
+    async def _read(self, entry: _Entry, instance: Instance, channel: grpc.aio.Channel, metadata: Metadata) -> None:
+        typed = METADATA in instance.metadata
         try:
-            entry.schema = self._schema(await describe(channel, timeout=READ_SECONDS, metadata=metadata))
+            description = await describe(channel, timeout=READ_SECONDS, metadata=metadata)
+            document = await described(channel, timeout=READ_SECONDS, metadata=metadata) if typed else b""
+            entry.schema = self._schema(description, document)
             entry.refusal = None
         except Fault as fault:
             # Other codes may be about who asked or about this moment: they say nothing about the next call.
@@ -78,18 +83,19 @@ class Schemas:
         finally:
             entry.read_at = self._clock()
 
-    def _schema(self, description: Description) -> Schema:
-        digest = _digest(description)
+    def _schema(self, description: Description, document: bytes) -> Offer:
+        digest = _digest(description, document)
         schema = self._schemas.get(digest)
         if schema is None:
-            schema = self._schemas[digest] = Schema(description)
+            schema = Joined(Schema(description), Typed(document)) if document else Schema(description)
+            self._schemas[digest] = schema
         return schema
 
 
 class _Entry:
     def __init__(self) -> None:
         self.reading = asyncio.Lock()
-        self.schema: Schema | None = None
+        self.schema: Offer | None = None
         self.refusal: Fault | None = None
         self.read_at = 0.0
 
@@ -98,8 +104,9 @@ def _key(instance: Instance) -> Key:
     return instance.service, instance.version, instance.endpoints, "" if instance.version else instance.id
 
 
-def _digest(description: Description) -> bytes:
+def _digest(description: Description, document: bytes) -> bytes:
     content = hashlib.sha256(repr(description.services).encode())
+    content.update(hashlib.sha256(document).digest())
     for name in sorted(description.files):
         content.update(hashlib.sha256(description.files[name].SerializeToString(deterministic=True)).digest())
     return content.digest()

@@ -14,6 +14,7 @@ from muster.grpc.kinds import StreamStreamCall, StreamUnaryCall, UnaryStreamCall
 from muster.grpc.method import Kind, Method
 from muster.model.errors import Fault, MusterError
 from muster.rpc.contract import Operation
+from muster.rpc.description import GRPC_PATH
 
 _KINDS = {
     (False, False): Kind.UNARY_UNARY,
@@ -21,6 +22,9 @@ _KINDS = {
     (True, False): Kind.STREAM_UNARY,
     (True, True): Kind.STREAM_STREAM,
 }
+
+_DESCRIBE = Operation("Schema", "-describe", None, bytes, idempotent=True)
+"""Asks for the document. No method of a class has this name."""
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -56,6 +60,10 @@ class GRPCWay:
         finally:
             call.cancel()
 
+    async def describe(self) -> bytes:
+        """The document of the service's handlers. Raises as `once`."""
+        return await self.once(_DESCRIBE, b"")
+
     def _begin(self, operation: Operation, sent: Any) -> Any:
         method = self._methods.get(operation.attribute) or self._method(operation)
         timeout = method.default_timeout if self._timeout is None else self._timeout
@@ -63,7 +71,8 @@ class GRPCWay:
         return method.begin(method, terms, sent)
 
     def _method(self, operation: Operation) -> _Declared:
-        method = self._methods[operation.attribute] = _Declared(self._channel, operation, operation.path(self._name))
+        path = GRPC_PATH if operation is _DESCRIBE else operation.path(self._name)
+        method = self._methods[operation.attribute] = _Declared(self._channel, operation, path)
         return method
 
 
