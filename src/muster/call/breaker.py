@@ -2,15 +2,17 @@
 
 A service that answers ten times slower has ten times as many calls under way; without a limit its callers fill their
 memory with calls that nobody will wait for. There is no limit unless one is asked for: the right number is that of
-the service, and a wrong one is an outage of its own.
+the service, and a wrong one is an outage of its own; or one that adapts, for services whose calls meet their deadlines.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muster.call.adapting import Adaptive
 from muster.model.errors import BadConfiguration
 from muster.model.events import BreakerClosed, BreakerOpened, Observer, ignore
+from muster.model.outcome import Outcome
 from muster.model.typed import check_types
 
 SERVICE = ""
@@ -21,12 +23,14 @@ SERVICE = ""
 class Concurrency:
     """Calls under way at once, from this client: at each `instance`, and in the `service` as a whole; None: any number.
 
-    `pending`: calls that may wait for a place besides; more fail at once with RESOURCE_EXHAUSTED.
+    `pending`: calls that may wait for a place besides; more fail at once with RESOURCE_EXHAUSTED. `adaptive`: the
+    service's limit is found out, call by call (`call.adapting`), and `service` is the most that it may be.
     """
 
     instance: int | None = None
     service: int | None = None
     pending: int = 0
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
@@ -48,10 +52,19 @@ class Breaker:
         self._observe = observe
         self._open: dict[str, float] = {}
         self._under_way = 0
+        self._adaptive = Adaptive() if limits.adaptive else None
+
+    @property
+    def service(self) -> int | None:
+        """How many calls to the service may be under way now; None: any number."""
+        if self._adaptive is None:
+            return self._limits.service
+        found = int(self._adaptive.limit)
+        return found if self._limits.service is None else min(found, self._limits.service)
 
     def admits(self, now: float) -> bool:
         """Whether the service has room for one call more."""
-        return self._within(self._limits.service, SERVICE, self._under_way, now)
+        return self._within(self.service, SERVICE, self._under_way, now)
 
     def admits_at(self, instance: str, under_way: int, now: float) -> bool:
         """Whether an instance with so many calls under way has room for one more."""
@@ -65,11 +78,13 @@ class Breaker:
         """A call was sent."""
         self._under_way += 1
 
-    def ended(self, instance: str, under_way: int, now: float) -> None:
-        """One has ended; `under_way` are left at its instance."""
+    def ended(self, instance: str, under_way: int, now: float, outcome: Outcome | None = None) -> None:
+        """One has ended; `under_way` are left at its instance. `outcome` moves a limit that adapts."""
+        if self._adaptive is not None and outcome is not None:
+            self._adaptive.ended(outcome, self._under_way)
         self._under_way -= 1
         if self._open:
-            self._ease(self._limits.service, SERVICE, self._under_way, now)
+            self._ease(self.service, SERVICE, self._under_way, now)
             self._ease(self._limits.instance, instance, under_way, now)
 
     def _within(self, limit: int | None, what: str, under_way: int, now: float) -> bool:

@@ -14,6 +14,7 @@ from muster.client.connector import LinkT
 from muster.client.pool import Pool
 from muster.model.errors import Overloaded
 from muster.model.events import Observer, ignore
+from muster.model.outcome import Outcome
 
 
 class Turnstile(Generic[LinkT]):
@@ -66,8 +67,9 @@ class Turnstile(Generic[LinkT]):
     def began(self) -> None:
         self._breaker.began()
 
-    def ended(self, node: Node[LinkT]) -> None:
-        self._breaker.ended(node.instance.id, node.inflight, time.monotonic())
+    def ended(self, node: Node[LinkT], outcome: Outcome | None = None) -> None:
+        """`outcome`: of the attempt that has ended, for limits that adapt."""
+        self._breaker.ended(node.instance.id, node.inflight, time.monotonic(), outcome)
         self._call()
 
     def _choose(self, tried: Collection[Node[LinkT]], key: str | None) -> Node[LinkT] | None:
@@ -88,7 +90,8 @@ class Turnstile(Generic[LinkT]):
 
     def _overloaded(self) -> Overloaded:
         waiting = f", and {len(self._queue)} wait" if self._queue else ""
-        return Overloaded(f"too many calls to {self._pool.name!r} are under way{waiting}: {self._limits}")
+        now = f" (now {self._breaker.service})" if self._limits.adaptive else ""
+        return Overloaded(f"too many calls to {self._pool.name!r} are under way{waiting}: {self._limits}{now}")
 
 
 class _Ticket:

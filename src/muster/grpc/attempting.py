@@ -191,7 +191,7 @@ class Attempting:
         node.end(outcome)
         link.release()
         if self._method.turnstile is not None:
-            self._method.turnstile.ended(node)
+            self._method.turnstile.ended(node, outcome)
         return node
 
     def _failed(self, node: Node[Link], outcome: Outcome) -> None:

@@ -122,3 +122,27 @@ async def test_streams_count_until_they_end(world: Any) -> None:
     await refused(stub.Hello(HelloRequest(name="x")))
     assert len([reply async for reply in stream]) == 3
     assert (await stub.Hello(HelloRequest(name="x"))).served_by == greeter.id
+
+
+async def test_a_limit_that_adapts(world: Any) -> None:
+    """It comes down while calls run out of time, and up again while they are answered."""
+    greeter = await world.greeter("g1")
+    world.book.know(greeter)
+    stub = await world.stub(concurrency=Concurrency(adaptive=True))
+    await stub.Hello(HelloRequest(name="x"))
+    late = [stub.Hello(HelloRequest(name="hang"), timeout=0.2) for _ in range(50)]
+    assert {await code_of(call) for call in late} == {"DEADLINE_EXCEEDED"}
+    held, refused = stub.Hello(HelloRequest(name="hang")), stub.Hello(HelloRequest(name="x"))
+    with pytest.raises(grpc.aio.AioRpcError, match=r"too many calls to 'greeter' are under way.*\(now 1\)"):
+        await refused
+    greeter.say.release.set()
+    await held
+    for _ in range(20):
+        await stub.Hello(HelloRequest(name="x"))
+    assert [await call for call in [stub.Hello(HelloRequest(name="x")) for _ in range(2)]]
+
+
+async def code_of(call: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call
+    return failed.value.code().name
