@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from muster.model.events import Event, Observer
     from muster.model.instance import Instance
     from muster.model.snapshot import Absent, Known, Pending, Snapshot, Stale
-    from muster.serve.settings import TLS, Limits, Timing
+    from muster.rpc.contract import idempotent
+    from muster.rpc.current import current_call
+    from muster.serve.settings import TLS, Limits, Second, Timing
 
 _HOMES = {
     "Absent": "muster.model.snapshot",
@@ -69,11 +71,14 @@ _HOMES = {
     "RegistryUnavailable": "muster.model.errors",
     "Rejected": "muster.model.errors",
     "RetryPolicy": "muster.call.retry",
+    "Second": "muster.serve.settings",
     "Service": "muster.app.service",
     "Snapshot": "muster.model.snapshot",
     "Stale": "muster.model.snapshot",
     "TLS": "muster.serve.settings",
     "Timing": "muster.serve.settings",
+    "current_call": "muster.rpc.current",
+    "idempotent": "muster.rpc.contract",
 }
 
 __all__ = [
@@ -99,11 +104,14 @@ __all__ = [
     "RegistryUnavailable",
     "Rejected",
     "RetryPolicy",
+    "Second",
     "Service",
     "Snapshot",
     "Stale",
     "Timing",
     "__version__",
+    "current_call",
+    "idempotent",
     "sync",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from muster.serve.within import within
 Resources = Mapping[str, Any]
 """What handlers are made of, by the names of their constructors' parameters."""
 
-Lifespan = Callable[[], AsyncGenerator[Resources | None, None] | AbstractAsyncContextManager[Resources | None]]
+Lifespan = Callable[[], AsyncIterator[Resources | None] | AbstractAsyncContextManager[Resources | None]]
 """An async generator that yields once, or what gives an async context manager."""
 
 

@@ -49,7 +49,7 @@ class Wanted:
     """What to call, to be made out once the service's endpoints are known. Both functions are pure.
 
     `find` chooses one of the endpoints, `payload` gives the JSON value for what it takes, a Descriptor or a JSONType;
-    each raises a MusterError where it cannot. `size`: about how many bytes of JSON the payload has, if they may be many.
+    each raises a MusterError where it cannot. `size`: about how many bytes of JSON the payload has, if it may be large.
     """
 
     find: Callable[[Sequence[Endpoint]], Endpoint]
