@@ -6,6 +6,8 @@ running.py     running a coroutine, and until a signal
 output.py      tables for people, JSON for programs
 options.py     options that several commands share
 demo/          `muster demo`
+doctor/        `muster doctor`
+operating.py   `muster drain` and `muster weight`
 agent.py, run.py, register.py, services.py, instances.py, watch.py, call.py, gateway.py: one command each
 
 Commands import what they need when they run, so that `muster --help` and `muster agent` answer at once.

@@ -52,6 +52,13 @@ def agent(
             show_default=False,
         ),
     ] = None,
+    scripts: Annotated[
+        bool,
+        typer.Option(
+            "--enable-script-checks",
+            help="Let checks run programs on this machine. Whoever reaches the port can then have it run any.",
+        ),
+    ] = False,
     proxy: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +77,9 @@ def agent(
     Example: **muster agent --http 127.0.0.1:8500**
     """
     options = {"node": node, "datacenter": datacenter}
-    given = {name: value for name, value in options.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if scripts:
+        given["enable_script_checks"] = True
     if proxy is not None:
         _refuse_with_proxy([*given, *(["config"] if config else [])])
         tell_more()
@@ -83,7 +92,7 @@ def agent(
 
 def _refuse_with_proxy(options: Sequence[str]) -> None:
     if options:
-        named = " and ".join(f"--{option}" for option in options)
+        named = " and ".join(f"--{option.replace('_', '-')}" for option in options)
         raise BadConfiguration(f"{named}: the agent that --proxy names has its own: leave them out")
 
 
@@ -91,7 +100,7 @@ def _settings(config: Sequence[Path], given: Mapping[str, Any], level_chosen: bo
     """What the files say, and the command line over them."""
     from muster.agent.config import read_settings
 
-    settings = replace(read_settings(config), **given)
+    settings = replace(read_settings(config, scripts="enable_script_checks" in given), **given)
     if not level_chosen:
         follow(settings.log_level)
     return settings
@@ -101,8 +110,8 @@ async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) ->
     from muster.agent import Agent
 
     async with Agent.configured(read) as running:
-        _tell("agent", running, as_json)
-        return await until_signalled(partial(_reload, running) if has_files else None)
+        hung_up = partial(_reload, running) if has_files else None
+        return await until_signalled(partial(_tell, "agent", running, as_json), hung_up=hung_up)
 
 
 def _reload(running: Agent) -> None:
@@ -116,8 +125,7 @@ async def _stand_before(upstream: str, http: str, as_json: bool) -> int:
     from muster.agent.proxy import Proxy
 
     async with Proxy(upstream, http) as running:
-        _tell("proxy", running, as_json)
-        return await until_signalled()
+        return await until_signalled(partial(_tell, "proxy", running, as_json))
 
 
 def _tell(what: str, running: Agent | Proxy, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 from muster.cli.agent import agent
 from muster.cli.call import call
 from muster.cli.demo.command import demo
+from muster.cli.doctor.command import doctor
 from muster.cli.gateway import gateway
 from muster.cli.instances import instances
 from muster.cli.logs import LEVELS, to_stderr
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, agent, run, register, services, instances, watch, call, drain, weight, gateway):
+for command in (demo, agent, run, register, services, instances, watch, call, drain, weight, gateway, doctor):
     app.command()(command)
 
 

@@ -12,6 +12,7 @@ from muster.model.snapshot import Answer
 from muster.registry.consul.agents import Agents
 from muster.registry.consul.config import Config
 from muster.registry.consul.datacenters import reading_from
+from muster.registry.consul.inspection import Inspection, inspect
 from muster.registry.consul.members import others
 from muster.registry.consul.operations import Operations
 from muster.registry.consul.registrar import ConsulRegistrar
@@ -65,6 +66,10 @@ class Consul:
     async def weigh(self, instance_id: str, weight: int) -> None:
         """As `Operable.weigh`."""
         await self._operations.weigh(instance_id, weight)
+
+    async def inspect(self) -> Inspection:
+        """What the agent tells of itself and of what it holds. Raises RegistryUnavailable and Denied."""
+        return await inspect(self._agents, self._config.reading.timeout)
 
     def watch(self, name: str) -> AsyncGenerator[Answer, None]:
         """As `Discovery.watch`. The answer comes again at least once in `Reading.wait`."""
