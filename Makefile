@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench servers clean
+.PHONY: help demo test lint bench servers clients clean
 
 help:
 	@echo "make demo     start an agent, three services and a gateway, and try to break them (Ctrl-C ends it)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint     ruff, mypy, pyright, import-linter"
 	@echo "make bench    measure; prints ratios against bare gRPC and a real Consul"
 	@echo "make servers  fetch the real servers that tests use, into .servers (Debian)"
+	@echo "make clients  fetch the clients of Consul that tests use, into .servers"
 	@echo "make clean    remove what these made, .venv included"
 
 # Two stamps, so that the demo does not wait for tools that only tests and linters need.
@@ -44,6 +45,9 @@ bench: $(VENV)/.dev servers
 
 servers:
 	@scripts/servers
+
+clients: $(VENV)/.runs
+	@scripts/clients $(BIN)/python
 
 clean:
 	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
