@@ -104,7 +104,7 @@ class Attempt(Alarm):
         self.node.end(outcome if outcome.code != FULL else answered_so(outcome))
         self._link.release()
         if self._turnstile is not None:
-            self._turnstile.ended(self.node)
+            self._turnstile.ended(self.node, outcome)
 
 
 def _limit(connection: Connection, silence: float) -> None:
