@@ -1,0 +1,102 @@
+"""Questions that others have to answer: what is outside the domain goes to recursors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import dns.asyncbackend
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+from muster.agent.dns.records import Address, Alias, Record
+from muster.model.errors import BadConfiguration
+from muster.model.instance import split_host_port
+
+_PORT = 53
+_MOST_AT_ONCE = 256
+_MOST_RECORDS = 5
+"""Records of a foreign name that are added to an answer, as in Consul."""
+
+_ANSWERS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+_log = logging.getLogger("muster.agent.dns")
+
+
+class Recursors:
+    """Servers that are asked one after another, each for `timeout` seconds. At most 256 questions are under way at a
+    time; further ones have no answer. Raises BadConfiguration for what is no address."""
+
+    def __init__(self, addresses: tuple[str, ...], timeout: float) -> None:
+        self._places = [_place(address) for address in addresses]
+        self._timeout = timeout
+        self._free = _MOST_AT_ONCE
+        self._backend = dns.asyncbackend.get_backend("asyncio")
+
+    async def ask(self, message: dns.message.Message) -> dns.message.Message | None:
+        """What the first says that says something of a question; None if none does. Never raises for what they do."""
+        if not self._free:
+            _log.warning("%d questions are with recursors: another one is not asked", _MOST_AT_ONCE)
+            return None
+        self._free -= 1
+        try:
+            return await self._ask_each(message)
+        finally:
+            self._free += 1
+
+    async def addresses(self, name: str, kind: str) -> tuple[Record, ...]:
+        """The aliases and addresses of a foreign name: AAAA if that is asked for, else A."""
+        try:
+            message = dns.message.make_query(name, "AAAA" if kind == "AAAA" else "A", use_edns=0)
+        except dns.exception.DNSException:
+            return ()
+        reply = await self.ask(message)
+        return () if reply is None else tuple(_records(reply))[:_MOST_RECORDS]
+
+    async def _ask_each(self, message: dns.message.Message) -> dns.message.Message | None:
+        for host, port in self._places:
+            # With a number of our own: a client must not choose what an answer has to look like.
+            question = dns.message.from_wire(message.to_wire(), keyring=False)
+            question.id = dns.message.Message().id
+            try:
+                async with asyncio.timeout(self._timeout):
+                    reply = await self._ask_one(question, host, port)
+            except Exception as error:  # whatever a stranger's bytes make of the parser; time that is up, too
+                _log.info("the recursor %s:%d did not answer: %r", host, port, error)
+                continue
+            if reply.rcode() in _ANSWERS:
+                reply.id = message.id
+                return reply
+            _log.info("the recursor %s:%d answered %s", host, port, dns.rcode.to_text(reply.rcode()))
+        return None
+
+    async def _ask_one(self, question: dns.message.Message, host: str, port: int) -> dns.message.Message:
+        reply, _ = await dns.asyncquery.udp_with_fallback(
+            question, host, port=port, ignore_unexpected=True, backend=self._backend
+        )
+        return reply
+
+
+def _place(address: str) -> tuple[str, int]:
+    if ":" not in address or (address.count(":") > 1 and "]" not in address):
+        address = f"[{address}]:{_PORT}"
+    try:
+        return split_host_port(address)
+    except ValueError as error:
+        raise BadConfiguration(f"the recursor {address!r}: {error}") from None
+
+
+def _records(reply: dns.message.Message) -> list[Record]:
+    records: list[Record] = []
+    for rrset in reply.answer:
+        owner = rrset.name.to_text(omit_final_dot=True)
+        for rdata in rrset:
+            if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
+                records.append(Record(owner, rrset.ttl, Address(rdata.to_text())))
+            elif rrset.rdtype == dns.rdatatype.CNAME:
+                records.append(Record(owner, rrset.ttl, Alias(rdata.to_text().rstrip("."))))
+    return records

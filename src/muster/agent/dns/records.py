@@ -1,0 +1,114 @@
+"""What an answer consists of. Names are text without the final dot."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """A or AAAA, which `text` tells."""
+
+    text: str
+
+    @property
+    def kind(self) -> str:
+        return "AAAA" if ":" in self.text else "A"
+
+
+class Alias(NamedTuple):
+    """CNAME."""
+
+    target: str
+
+
+class Pointer(NamedTuple):
+    """PTR."""
+
+    target: str
+
+
+class NameServer(NamedTuple):
+    """NS."""
+
+    target: str
+
+
+class Location(NamedTuple):
+    """SRV, of priority 1 as all of Consul's. `port` as it was registered, which may be no port."""
+
+    weight: int
+    port: int
+    target: str
+
+
+class Text(NamedTuple):
+    """TXT."""
+
+    text: str
+
+
+class Start(NamedTuple):
+    """SOA."""
+
+    server: str
+    mailbox: str
+    serial: int
+    refresh: int
+    retry: int
+    expire: int
+    min_ttl: int
+
+
+Data = Address | Alias | Pointer | NameServer | Location | Text | Start
+
+
+class Record(NamedTuple):
+    owner: str
+    ttl: int
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to a question. `code` is a response code as RFC 1035 and its successors name it.
+
+    `authoritative` is false for what is outside the domain. `elsewhere` says that a recursor, if there is one, should
+    be asked instead; `foreign` are names in the answer that only a recursor knows.
+    """
+
+    code: str = "NOERROR"
+    answer: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
+    additional: tuple[Record, ...] = ()
+    authoritative: bool = True
+    elsewhere: bool = False
+    foreign: tuple[str, ...] = ()
+
+
+def parse_address(text: str) -> Address | None:
+    """The address that `text` is; None for a name. An IPv4 address in IPv6 notation is IPv4."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id:
+            return None
+        return Address(str(address.ipv4_mapped or address))
+    return Address(text)
+
+
+def digits_of(address: Address) -> str:
+    """The address in hexadecimal digits."""
+    return ipaddress.ip_address(address.text).packed.hex()
+
+
+def address_in(digits: str) -> Address | None:
+    """The address in 8 or 32 hexadecimal digits; None if they are none."""
+    try:
+        packed = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return parse_address(str(ipaddress.ip_address(packed)))
