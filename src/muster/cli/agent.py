@@ -37,6 +37,15 @@ def agent(
             show_default=False,
         ),
     ] = None,
+    dns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="MUSTER_AGENT_DNS",
+            help="Answer DNS here too, by UDP and TCP; Consul's own port is 8600.",
+            show_default=False,
+        ),
+    ] = None,
     node: Annotated[
         str | None, typer.Option(metavar="NAME", help="The node's name. Default: the host's.", show_default=False)
     ] = None,
@@ -76,7 +85,7 @@ def agent(
 
     Example: **muster agent --http 127.0.0.1:8500**
     """
-    options = {"node": node, "datacenter": datacenter}
+    options = {"dns": dns, "node": node, "datacenter": datacenter}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if scripts:
         given["enable_script_checks"] = True
