@@ -50,7 +50,8 @@ class DefinedServices:
 
 def _wanted(settings: Settings, node: str) -> _Wanted:
     rows = [(asked, service_row(asked, node)) for asked in settings.services]
-    services = {row.id: (row, service_checks(asked, row)) for asked, row in rows}
+    services = {row.id: (row, service_checks(asked, row, settings.refuse_defined_scripts)) for asked, row in rows}
     named = {service_id: row for service_id, (row, _) in services.items()}
-    checks = [new_check(asked, node, named.get(asked.service_id)) for asked in settings.checks]
+    refuse = settings.refuse_defined_scripts
+    checks = [new_check(asked, node, named.get(asked.service_id), refuse) for asked in settings.checks]
     return _Wanted(services, {check.row.id: check for check in checks})

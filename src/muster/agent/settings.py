@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from muster.agent.checks.definition import DEFINED_SCRIPTS_DISABLED, SCRIPTS_DISABLED
+from muster.agent.dns.settings import DNS
 from muster.registry.consul import wire
 
 DEFAULT_HTTP = "127.0.0.1:8500"
@@ -42,13 +44,16 @@ class Limits:
 class Settings:
     """One agent as its user wants it.
 
+    `dns` is where DNS is answered, and maybe how, None for nowhere.
     `node` is the node's name, None for the machine's; `node_id` a UUID, None for a new one; `address` what the node
-    gives as its address, None for the one that it listens on. `services` and `checks` are registered when the agent
-    begins. `log_level` is for the program around the agent: the library configures no logging.
+    gives as its address, None for the one that it listens on. `enable_script_checks`: checks may run programs, whoever
+    registers them; `enable_local_script_checks`: those of configuration files may. `services` and `checks` are
+    registered when the agent begins. `log_level` is for the program around the agent: the library configures no
+    logging.
     """
 
     http: str = DEFAULT_HTTP
-    dns: str | None = None
+    dns: str | DNS | None = None
     node: str | None = None
     node_id: str | None = None
     node_meta: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -57,8 +62,21 @@ class Settings:
     data_dir: str | os.PathLike[str] | None = None
     log_level: str | None = None
     limits: Limits = Limits()
+    enable_script_checks: bool = False
+    enable_local_script_checks: bool = False
     services: tuple[wire.ServiceRegistration, ...] = ()
     checks: tuple[wire.CheckRegistration, ...] = ()
+
+    @property
+    def refuse_scripts(self) -> str:
+        """Why a client's check may run no program, empty where it may."""
+        return "" if self.enable_script_checks else SCRIPTS_DISABLED
+
+    @property
+    def refuse_defined_scripts(self) -> str:
+        """The same for the checks of a configuration file."""
+        enabled = self.enable_script_checks or self.enable_local_script_checks
+        return "" if enabled else DEFINED_SCRIPTS_DISABLED
 
 
 FIXED = ("http", "dns", "node", "node_id", "node_meta", "address", "datacenter", "data_dir")
@@ -70,13 +88,15 @@ def _nothing_to_read() -> None:
 
 
 class InForce:
-    """What may change while an agent runs: the limits; and how to have its configuration read again.
+    """What may change while an agent runs: the limits, and why no programs may be run as checks (empty where they may);
+    and how to have its configuration read again.
 
     `reload` blocks while it reads files. It raises BadConfiguration, and then everything stays as it was.
     """
 
-    __slots__ = ("limits", "reload")
+    __slots__ = ("limits", "refuse_scripts", "reload")
 
     def __init__(self, limits: Limits | None = None, reload: Callable[[], None] = _nothing_to_read) -> None:
         self.limits = limits or Limits()
+        self.refuse_scripts = SCRIPTS_DISABLED
         self.reload = reload

@@ -7,12 +7,12 @@ import pytest
 from muster.agent.checks.state import (
     CriticalSince,
     Result,
+    Tail,
     Thresholds,
     count,
     expired,
     fresh_streak,
     reported,
-    tail,
 )
 from muster.model.check import Health
 
@@ -22,15 +22,17 @@ P, W, C = Health.PASSING, Health.WARNING, Health.CRITICAL
 @pytest.mark.parametrize(
     ("thresholds", "results", "counting"),
     [
-        (Thresholds(), [P, C, P, C], [True, True, True, True]),
-        (Thresholds(successes=3), [P, P, C, P, P, P], [True, True, True, False, False, True]),
-        (Thresholds(failures=2), [C, P, C, C], [True, True, False, True]),
-        (Thresholds(failures=2), [P, C, P, C, C, C], [True, False, True, False, True, True]),
-        (Thresholds(successes=2), [C, W, P], [True, False, True]),
+        (Thresholds(), [P, C, P, C], [P, C, P, C]),
+        (Thresholds(successes=3), [P, P, C, P, P, P], [P, P, C, None, None, P]),
+        (Thresholds(failures=2), [C, P, C, C], [C, P, None, C]),
+        (Thresholds(failures=2), [P, C, P, C, C, C], [P, None, P, None, C, C]),
+        (Thresholds(successes=2), [C, W, P], [C, None, P]),
+        (Thresholds(failures=3, warnings=2), [P, C, C, C, P], [P, None, W, C, P]),
+        (Thresholds(failures=2, warnings=2), [P, C, C], [P, None, C]),
     ],
 )
 def test_the_first_result_counts_at_once_and_later_changes_need_their_number(
-    thresholds: Thresholds, results: list[Health], counting: list[bool]
+    thresholds: Thresholds, results: list[Health], counting: list[Health | None]
 ) -> None:
     streak, seen = fresh_streak(thresholds), []
     for health in results:
@@ -51,10 +53,22 @@ def test_a_long_note_loses_its_end() -> None:
     assert reported(P, "äöü", 3).output.startswith("ä")
 
 
-def test_a_long_answer_loses_its_beginning() -> None:
-    assert tail(b"x" * 5000 + b"END", 0) == "x" * 4093 + "END"
-    assert tail(b"abcdef", 2) == "ef"
-    assert tail(b"\xff", 0) == "\ufffd"
+@pytest.mark.parametrize(
+    ("chunks", "limit", "text"),
+    [
+        ([b"x" * 5000, b"END"], 0, "x" * 4093 + "END"),
+        ([b"abcdef"], 2, "ef"),
+        ([b"a", b"b", b"c", b"d"], 3, "bcd"),
+        ([b"\xff"], 0, "\ufffd"),
+        ([], 3, ""),
+    ],
+)
+def test_a_long_answer_loses_its_beginning(chunks: list[bytes], limit: int, text: str) -> None:
+    tail = Tail(limit)
+    for chunk in chunks:
+        tail.add(chunk)
+    assert tail.text() == text
+    assert tail.written == sum(map(len, chunks))
 
 
 def test_time_as_critical_starts_with_the_first_report_and_ends_with_any_other() -> None:

@@ -42,7 +42,7 @@ def register(state: State, request: Request) -> Answer:
     """Write a check of an instance that is there, or of the node."""
     asked = decode_body(request.body, wire.CheckRegistration)
     service = state.local.services.get(asked.service_id)
-    check = new_check(asked, state.identity.node, service)
+    check = new_check(asked, state.identity.node, service, state.in_force.refuse_scripts)
     if asked.service_id and service is None:
         raise Refused(500, f'ServiceID "{asked.service_id}" does not exist')
     state.local.register_check(check)

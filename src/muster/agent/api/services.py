@@ -57,7 +57,7 @@ def register(state: State, request: Request) -> Answer:
     """Write an instance with its checks."""
     asked = decode_body(request.body, wire.ServiceRegistration)
     row = service_row(asked, state.identity.node)
-    checks = service_checks(asked, row)
+    checks = service_checks(asked, row, state.in_force.refuse_scripts)
     state.local.register_service(row, checks, replace_checks=_replaces_checks(request.params))
     return DONE
 

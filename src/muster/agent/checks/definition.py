@@ -17,13 +17,18 @@ class Kind(StrEnum):
     HTTP = "http"
     TCP = "tcp"
     GRPC = "grpc"
+    H2PING = "h2ping"
+    SCRIPT = "script"
+    ALIAS = "alias"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckDefinition:
     """A check's kind, target and times; all times in seconds, 0 for "not given".
 
-    `target` is a URL for HTTP, `host:port` for TCP, `host:port/service` for gRPC, and empty for TTL.
+    `target` is a URL for HTTP, `host:port` for TCP and H2PING, `host:port/service` for gRPC, the id of a service for an
+    alias (empty for a whole node), and empty for TTL and scripts. `node` is an alias's, empty for the agent's own.
+    `script` is a program with its arguments. `tls` and what begins with it are for HTTP, gRPC and H2PING.
     """
 
     kind: Kind
@@ -34,9 +39,14 @@ class CheckDefinition:
     method: str = "GET"
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     body: str = ""
+    follow_redirects: bool = True
     tls: bool = False
+    tls_server_name: str = ""
     tls_skip_verify: bool = False
+    node: str = ""
+    script: tuple[str, ...] = ()
     success_before_passing: int = 0
+    failures_before_warning: int = 0
     failures_before_critical: int = 0
     deregister_after: float = 0.0
     output_limit: int = 0
@@ -53,10 +63,15 @@ class Unsupported(ValueError):
 SCRIPTS_DISABLED = (
     "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true"
 )
+DEFINED_SCRIPTS_DISABLED = (
+    "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' "
+    "to true"
+)
+NO_DOCKER = "Docker checks are not supported by this agent"
 
 
-def read_definition(asked: WireDefinition) -> CheckDefinition:
-    """The definition in a request.
+def read_definition(asked: WireDefinition, refuse_scripts: str = SCRIPTS_DISABLED) -> CheckDefinition:
+    """The definition in a request. `refuse_scripts`: why no programs may be run, empty where they may.
 
     Raises ValueError with Go's text for a bad duration, BadCheck and Unsupported as they say.
     """
@@ -64,6 +79,7 @@ def read_definition(asked: WireDefinition) -> CheckDefinition:
         _seconds(value) for value in (asked.interval, asked.timeout, asked.ttl, asked.deregister_critical_service_after)
     )
     _validate(asked, interval, ttl)
+    _require_supported(asked, refuse_scripts)
     kind, target = _kind_and_target(asked)
     return CheckDefinition(
         kind=kind,
@@ -74,9 +90,14 @@ def read_definition(asked: WireDefinition) -> CheckDefinition:
         method=asked.method or "GET",
         headers={name: tuple(values or ()) for name, values in (asked.header or {}).items()},
         body=asked.body,
-        tls=asked.grpc_use_tls,
+        follow_redirects=not asked.disable_redirects,
+        tls=asked.h2ping_use_tls if kind is Kind.H2PING else asked.grpc_use_tls,
+        tls_server_name=asked.tls_server_name,
         tls_skip_verify=asked.tls_skip_verify,
+        node=asked.alias_node,
+        script=tuple(asked.script_args or ()),
         success_before_passing=asked.success_before_passing,
+        failures_before_warning=asked.failures_before_warning,
         failures_before_critical=asked.failures_before_critical,
         deregister_after=deregister_after,
         output_limit=asked.output_max_size,
@@ -84,7 +105,7 @@ def read_definition(asked: WireDefinition) -> CheckDefinition:
 
 
 def _validate(asked: WireDefinition, interval: float, ttl: float) -> None:
-    looks = bool(asked.script_args or asked.http or asked.tcp or asked.grpc)
+    looks = bool(asked.script_args or asked.http or asked.tcp or asked.grpc or asked.h2ping)
     alias = bool(asked.alias_node or asked.alias_service)
     if interval > 0 and ttl > 0:
         raise BadCheck("Interval and TTL cannot both be specified")
@@ -98,17 +119,28 @@ def _validate(asked: WireDefinition, interval: float, ttl: float) -> None:
         raise BadCheck("TTL must be > 0 for TTL checks")
     if asked.output_max_size < 0:
         raise BadCheck("MaxOutputMaxSize must be positive")
-    if asked.script_args:
-        raise Unsupported(SCRIPTS_DISABLED)
-    if alias:
-        raise Unsupported("Alias checks are not supported by this agent")
+    if asked.failures_before_warning > asked.failures_before_critical:
+        raise BadCheck("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
+
+
+def _require_supported(asked: WireDefinition, refuse_scripts: str) -> None:
+    """A script is refused even where another target of the same check would be looked at in its place."""
+    if asked.script_args and refuse_scripts:
+        raise Unsupported(refuse_scripts)
+    if asked.script_args and asked.docker_container_id:
+        raise Unsupported(NO_DOCKER)
 
 
 def _kind_and_target(asked: WireDefinition) -> tuple[Kind, str]:
-    """Where a check names several targets, HTTP comes before TCP and TCP before gRPC, as in Consul."""
-    for kind, target in ((Kind.HTTP, asked.http), (Kind.TCP, asked.tcp), (Kind.GRPC, asked.grpc)):
+    """Where a check names several targets, HTTP comes before TCP, and so on down the list, as in Consul."""
+    targets = ((Kind.HTTP, asked.http), (Kind.TCP, asked.tcp), (Kind.GRPC, asked.grpc), (Kind.H2PING, asked.h2ping))
+    for kind, target in targets:
         if target:
             return kind, target
+    if asked.script_args:
+        return Kind.SCRIPT, ""
+    if asked.alias_node or asked.alias_service:
+        return Kind.ALIAS, asked.alias_service
     return Kind.TTL, ""
 
 

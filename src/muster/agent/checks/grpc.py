@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muster.agent.checks.definition import CheckDefinition
 from muster.agent.checks.state import Result
-from muster.agent.checks.target import split_target
+from muster.agent.checks.target import split_target, timeout_of
 from muster.model.check import Health
 
 if TYPE_CHECKING:
     import grpc.aio
 
-DEFAULT_TIMEOUT = 10.0
 _METHOD = "/grpc.health.v1.Health/Check"
 _CHANNEL_OPTIONS = (("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 
@@ -34,7 +33,7 @@ async def look(definition: CheckDefinition) -> Result:
         return Result(Health.CRITICAL, f"rpc error: code = Unavailable desc = {problem}")
     try:
         async with await _channel(address, definition) as channel:
-            status = await _ask(channel, service, definition.timeout or DEFAULT_TIMEOUT)
+            status = await _ask(channel, service, timeout_of(definition))
     except grpc.RpcError as error:
         return Result(Health.CRITICAL, _failure(error))
     except (OSError, TimeoutError) as error:
@@ -61,16 +60,15 @@ async def _channel(address: str, definition: CheckDefinition) -> grpc.aio.Channe
 
     if not definition.tls:
         return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-    if not definition.tls_skip_verify:
-        return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(), options=_CHANNEL_OPTIONS)
-    shown = await _shown_certificate(address, definition.timeout or DEFAULT_TIMEOUT)
-    credentials = grpc.ssl_channel_credentials(root_certificates=shown.pem.encode())
-    options = (*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", shown.name))
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    pem, name = None, definition.tls_server_name
+    if definition.tls_skip_verify:
+        pem, name = await _shown_certificate(address, timeout_of(definition))
+    options = (*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name)) if name else _CHANNEL_OPTIONS
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(pem), options=options)
 
 
 class _Certificate(NamedTuple):
-    pem: str
+    pem: bytes
     name: str
 
 
@@ -90,7 +88,7 @@ async def _shown_certificate(address: str, timeout: float) -> _Certificate:
         context.load_verify_locations(cadata=pem)
         decoded = await _peer_certificate(host, port, context, binary=False)
     names = [value for kind, value in decoded.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
-    return _Certificate(pem, names[0] if names else host)
+    return _Certificate(pem.encode(), names[0] if names else host)
 
 
 def _unverifying() -> ssl.SSLContext:

@@ -1,120 +1,96 @@
 """One look at a URL: 2xx is passing, 429 warning, all else critical.
 
-aiohttp is imported when the first HTTP check is registered, so that an agent without any starts fast.
+Redirections are followed, on the check's one timeout for all. Proxies from the environment are not used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+import ssl
 
 from muster.agent.checks.definition import CheckDefinition
-from muster.agent.checks.state import OUTPUT_LIMIT, Result, tail
-from muster.agent.checks.target import dial_error
+from muster.agent.checks.exchange import Broken, Exchange, Response
+from muster.agent.checks.redirect import MOST_REQUESTS, NoLocation, location_of, redirected
+from muster.agent.checks.request import BadRequest, Request, first_request, written
+from muster.agent.checks.state import Result
+from muster.agent.checks.target import dial_error, timeout_of
+from muster.agent.checks.tls import client_context, tls_error
+from muster.agent.checks.url import BadURL, parse_url, shown
 from muster.model.check import Health
 
-if TYPE_CHECKING:
-    from aiohttp import ClientError, ClientResponse, ClientSession
-
-DEFAULT_TIMEOUT = 10.0
-DEFAULT_HEADERS = {"User-Agent": "Consul Health Check", "Accept": "text/plain, text/*, */*", "Accept-Encoding": "gzip"}
-_LARGEST_BODY = 1 << 20
-_log = logging.getLogger("muster.agent.checks")
+_LATE = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
 
 
-class HTTPLooks:
-    """Looks at URLs over one session, which is opened for the first look and closed with `stack`.
+async def look(definition: CheckDefinition) -> Result:
+    """One request, and those that it is redirected to. Never raises but for cancellation: failure is a result."""
+    try:
+        request = first_request(definition.method, parse_url(definition.target), definition.headers, definition.body)
+    except BadURL as error:
+        return _failed(definition.method, definition.target, error) if error.parsed else _critical(str(error))
+    except BadRequest as error:
+        return _critical(str(error)) if error.method else _failed(definition.method, definition.target, error)
+    deadline = asyncio.get_running_loop().time() + timeout_of(definition)
+    return await _followed(definition, request, deadline)
 
-    No connection is kept between looks: a target that closed its side must not look like a failure, and one behind a
-    balancer must not be the same copy every time. Proxies from the environment are not used.
-    """
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self._session: ClientSession | None = None
-
-    async def look(self, definition: CheckDefinition) -> Result:
-        """One request, redirects followed. Never raises but for cancellation: failure is a result."""
-        import aiohttp
-
+async def _followed(definition: CheckDefinition, request: Request, deadline: float) -> Result:
+    location: str | None = None
+    for _ in range(MOST_REQUESTS):
         try:
-            async with (
-                asyncio.timeout(definition.timeout or DEFAULT_TIMEOUT),
-                self._open().request(
-                    definition.method,
-                    definition.target,
-                    headers=_headers(definition),
-                    data=definition.body.encode() or None,
-                    ssl=not definition.tls_skip_verify,
-                    skip_auto_headers=("Content-Type",),
-                ) as response,
-            ):
-                return _judge(definition, response, await _last_bytes(response, definition.output_limit))
+            response = await _answer(definition, request, deadline)
+            location = location_of(response) if definition.follow_redirects else None
         except TimeoutError:
-            return _failed(definition, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
-        except aiohttp.ClientError as error:
-            return _failed(definition, _reason(definition.target, error))
-        except (OSError, ValueError) as error:
-            return _failed(definition, str(error))
-
-    def _open(self) -> ClientSession:
-        if self._session is None:
-            import aiohttp
-
-            connector = aiohttp.TCPConnector(force_close=True, limit=0)
-            timeout = aiohttp.ClientTimeout(total=None)
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
-            )
-            self._stack.push_async_callback(self._session.close)
-        return self._session
+            return _failed(request.method, request.url.text, _LATE)
+        except ssl.SSLError as error:
+            return _failed(request.method, request.url.text, tls_error(error, _server_name(definition, request)))
+        except (Broken, NoLocation) as error:
+            return _failed(request.method, request.url.text, error)
+        except (OSError, UnicodeError) as error:
+            return _failed(request.method, request.url.text, dial_error(request.url.host, request.url.port, error))
+        if location is None:
+            return _judged(definition, response)
+        try:
+            request = redirected(request, response.status, location)
+        except BadURL as error:
+            return _failed(request.method, location, error)
+    return _failed(request.method, str(location), f"stopped after {MOST_REQUESTS} redirects")
 
 
-def _headers(definition: CheckDefinition) -> dict[str, str]:
-    """Consul's own headers under those of the check. Of a header with several values the first is sent."""
-    headers = {name.title(): value for name, value in DEFAULT_HEADERS.items()}
-    headers.update({name.title(): values[0] for name, values in definition.headers.items() if values})
-    return headers
+async def _answer(definition: CheckDefinition, request: Request, deadline: float) -> Response:
+    """What is answered by the deadline. Raises TimeoutError, Broken, and what connecting raises."""
+    loop = asyncio.get_running_loop()
+    gzip = request.asks_for_gzip
+    exchange = Exchange(written(request), definition.output_limit, bodiless=request.method == "HEAD", gzip=gzip)
+    context = client_context(verify=not definition.tls_skip_verify) if request.url.tls else None
+    name = _server_name(definition, request) if request.url.tls else None
+    async with asyncio.timeout_at(deadline):
+        transport, _ = await loop.create_connection(
+            lambda: exchange, request.url.host, request.url.port, ssl=context, server_hostname=name
+        )
+    timer = loop.call_at(deadline, exchange.cut)
+    try:
+        return await exchange.response
+    finally:
+        timer.cancel()
+        transport.abort()
 
 
-def _judge(definition: CheckDefinition, response: ClientResponse, body: str) -> Result:
-    status = f"{response.status} {response.reason or ''}".strip()
-    output = f"HTTP {definition.method} {definition.target}: {status} Output: {body}"
+def _server_name(definition: CheckDefinition, request: Request) -> str:
+    return definition.tls_server_name or request.url.host
+
+
+def _judged(definition: CheckDefinition, response: Response) -> Result:
+    output = (
+        f"HTTP {definition.method} {definition.target}: {response.status} {response.reason} Output: {response.body}"
+    )
     if 200 <= response.status < 300:
         return Result(Health.PASSING, output)
     return Result(Health.WARNING if response.status == 429 else Health.CRITICAL, output)
 
 
-async def _last_bytes(response: ClientResponse, limit: int) -> str:
-    """The end of the body. Reading stops at 1 MiB: a target that never stops sending must not hold the check up."""
-    kept, seen = b"", 0
-    async for chunk in response.content.iter_any():
-        kept = (kept + chunk)[-(limit or OUTPUT_LIMIT) :]
-        seen += len(chunk)
-        if seen > _LARGEST_BODY:
-            _log.debug("a health check's answer is larger than %d bytes; the rest is not read", _LARGEST_BODY)
-            break
-    return tail(kept, limit)
+def _failed(method: str, url: str, why: object) -> Result:
+    return _critical(f'{method[:1].upper()}{method[1:].lower()} "{shown(url)}": {why}')
 
 
-def _failed(definition: CheckDefinition, why: str) -> Result:
-    return Result(Health.CRITICAL, f'{definition.method.title()} "{definition.target}": {why}')
-
-
-def _reason(target: str, error: ClientError) -> str:
-    import aiohttp
-
-    if isinstance(error, aiohttp.NonHttpUrlClientError | aiohttp.InvalidUrlClientError):
-        scheme, found, _ = target.partition("://")
-        return f'unsupported protocol scheme "{scheme if found else ""}"'
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"dial tcp: lookup {error.host}: no such host"
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
-        return dial_error(error.host, error.port or 0, error.os_error)
-    if isinstance(error, aiohttp.TooManyRedirects):
-        return "stopped after 10 redirects"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "EOF"
-    return str(error) or type(error).__name__
+def _critical(output: str) -> Result:
+    return Result(Health.CRITICAL, output)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib import import_module
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from muster.agent.checks.definition import CheckDefinition, Kind
 from muster.agent.checks.state import Result, Thresholds, count, fresh_streak
@@ -26,10 +28,17 @@ Look = Callable[[CheckDefinition], Awaitable[Result]]
 _log = logging.getLogger("muster.agent.checks")
 
 
+_MOST_LOOKS = 1000
+_MOST_SCRIPTS = 32
+_FOR_OTHERS = 0.5
+"""The share of the files that this process may open which is left to its clients."""
+
+
 class RunningChecks:
     """Starts, stops and owns them. Enter before `start`; leaving stops all. For use on one event loop.
 
-    `shortest_interval`, in seconds, is what a smaller interval is raised to.
+    `shortest_interval`, in seconds, is what a smaller interval is raised to. So many look at once and no more: targets
+    that do not answer must not take all the sockets, of which the agent's clients need some; and programs are heavy.
     """
 
     def __init__(self, report: Report, silence: Silence, shortest_interval: float, rng: Random) -> None:
@@ -40,7 +49,8 @@ class RunningChecks:
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None] | _Countdown] = {}
-        self._looks: dict[Kind, Look] = {}
+        self._turns = asyncio.Semaphore(_most_looks())
+        self._script_turns = asyncio.Semaphore(_MOST_SCRIPTS)
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(background_tasks())
@@ -90,37 +100,32 @@ class RunningChecks:
 
     async def _look_again_and_again(self, check_id: str, definition: CheckDefinition) -> None:
         interval = max(definition.interval, self._shortest)
-        look = self._look_for(definition.kind)
-        thresholds = Thresholds(definition.success_before_passing, definition.failures_before_critical)
+        look = _look_of(definition.kind)
+        turns = self._script_turns if definition.kind is Kind.SCRIPT else self._turns
+        thresholds = Thresholds(
+            definition.success_before_passing, definition.failures_before_critical, definition.failures_before_warning
+        )
         streak = fresh_streak(thresholds)
         await asyncio.sleep(self._rng.random() * interval)
         while True:
-            result = await _look_safely(look, definition)
+            async with turns:
+                result = await _look_safely(look, definition)
             if self._running.get(check_id) is not asyncio.current_task():
                 return  # stopped while it looked, by a look that took its cancellation for a failure
-            streak, counts = count(streak, result.health, thresholds)
-            if counts:
-                self._report(check_id, result)
+            streak, health = count(streak, result.health, thresholds)
+            if health is not None:
+                self._report(check_id, Result(health, result.output))
             await asyncio.sleep(interval)
 
-    def _look_for(self, kind: Kind) -> Look:
-        look = self._looks.get(kind)
-        if look is None:
-            look = self._looks[kind] = self._import_look(kind)
-        return look
 
-    def _import_look(self, kind: Kind) -> Look:
-        if kind is Kind.HTTP:
-            from muster.agent.checks.http import HTTPLooks
+def _look_of(kind: Kind) -> Look:
+    """How to look. Imported when a check needs it: an agent without checks starts fast, and most have no gRPC."""
+    return cast(Look, import_module(f"muster.agent.checks.{kind.value}").look)
 
-            return HTTPLooks(self._stack).look
-        if kind is Kind.GRPC:
-            from muster.agent.checks import grpc
 
-            return grpc.look
-        from muster.agent.checks import tcp
-
-        return tcp.look
+def _most_looks() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_LOOKS if soft == resource.RLIM_INFINITY else max(1, min(_MOST_LOOKS, int(soft * _FOR_OTHERS)))
 
 
 async def _look_safely(look: Look, definition: CheckDefinition) -> Result:

@@ -25,10 +25,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How many results of one sort, one after another, it takes to change a check's state; 0 and 1 mean the first."""
+    """How many results of one sort, one after another, it takes to change a check's state; 0 and 1 mean the first.
+
+    `warnings`: failures after which a check is in warning, for as long as they are not enough to be critical; 0 for
+    never, which is also what as many as `failures` come to.
+    """
 
     successes: int = 0
     failures: int = 0
+    warnings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,15 @@ def fresh_streak(thresholds: Thresholds) -> Streak:
     return Streak(thresholds.successes, thresholds.failures)
 
 
-def count(streak: Streak, health: Health, thresholds: Thresholds) -> tuple[Streak, bool]:
-    """The streak after one more result, and whether that result counts as the check's state."""
+def count(streak: Streak, health: Health, thresholds: Thresholds) -> tuple[Streak, Health | None]:
+    """The streak after one more result, and what the check is by now: None where it stays what it was."""
     if health is Health.CRITICAL:
         streak = Streak(0, streak.failures + 1)
-        return streak, streak.failures >= thresholds.failures
+        if streak.failures >= thresholds.failures:
+            return streak, Health.CRITICAL
+        return streak, Health.WARNING if 0 < thresholds.warnings <= streak.failures else None
     streak = Streak(streak.successes + 1, 0)
-    return streak, streak.successes >= thresholds.successes
+    return streak, health if streak.successes >= thresholds.successes else None
 
 
 def expired(last_output: str) -> Result:
@@ -70,9 +77,24 @@ def reported(health: Health, note: str, limit: int) -> Result:
     return Result(health, f"{kept} ... (captured {limit} of {len(data)} bytes)")
 
 
-def tail(output: bytes, limit: int) -> str:
-    """The last `limit` bytes (0: the usual limit) of what a target answered."""
-    return output[-(limit or OUTPUT_LIMIT) :].decode("utf-8", "replace")
+class Tail:
+    """The last `limit` bytes (0: the usual limit) of what a target says, however much that is."""
+
+    __slots__ = ("_data", "limit", "written")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit or OUTPUT_LIMIT
+        self.written = 0
+        self._data = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self.written += len(data)
+        self._data += data
+        if len(self._data) > 2 * self.limit:
+            del self._data[: -self.limit]
+
+    def text(self) -> str:
+        return self._data[-self.limit :].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

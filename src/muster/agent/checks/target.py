@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 
+from muster.agent.checks.definition import CheckDefinition
+
+_DEFAULT_TIMEOUT = 10.0
+
 _REASONS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset by peer",
@@ -14,6 +18,11 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EMFILE: "too many open files",
 }
+
+
+def timeout_of(definition: CheckDefinition) -> float:
+    """Seconds that one look may take: 10 unless the check says otherwise."""
+    return definition.timeout if definition.timeout > 0 else _DEFAULT_TIMEOUT
 
 
 def split_target(target: str) -> tuple[str, int, str]:

@@ -6,10 +6,8 @@ import asyncio
 
 from muster.agent.checks.definition import CheckDefinition
 from muster.agent.checks.state import Result
-from muster.agent.checks.target import dial_error, split_target
+from muster.agent.checks.target import dial_error, split_target, timeout_of
 from muster.model.check import Health
-
-DEFAULT_TIMEOUT = 10.0
 
 
 async def look(definition: CheckDefinition) -> Result:
@@ -17,10 +15,11 @@ async def look(definition: CheckDefinition) -> Result:
     host, port, problem = split_target(definition.target)
     if problem:
         return Result(Health.CRITICAL, problem)
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(definition.timeout or DEFAULT_TIMEOUT):
-            _, writer = await asyncio.open_connection(host, port)
+        async with asyncio.timeout(timeout_of(definition)):
+            transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
     except (OSError, UnicodeError) as error:
         return Result(Health.CRITICAL, dial_error(host, port, error))
-    writer.transport.abort()
+    transport.abort()
     return Result(Health.PASSING, f"TCP connect {definition.target}: Success")

@@ -59,6 +59,8 @@ class ConfigFile(Struct, frozen=True, kw_only=True):
     ports: Ports = Ports()
     data_dir: str | None = None
     log_level: str | None = None
+    enable_script_checks: bool = False
+    enable_local_script_checks: bool = False
     limits: LimitKeys = LimitKeys()
     service: list[wire.ServiceRegistration] = []
     services: list[wire.ServiceRegistration] = []
@@ -93,7 +95,7 @@ _CLUSTER = """advertise_addr_ipv4 advertise_addr_ipv6 advertise_addr_wan adverti
 _OTHER = """alt_domain auto_reload_config cache check_output_max_size check_update_interval config_entries connect
     default_query_time disable_anonymous_signature disable_coordinates disable_host_node_id
     disable_http_unprintable_char_filter disable_remote_exec disable_update_check discard_check_output dns_config domain
-    enable_central_service_config enable_debug enable_local_script_checks enable_script_checks enable_syslog experiments
+    enable_central_service_config enable_debug enable_syslog experiments
     http_config log_file log_json log_rotate_bytes log_rotate_duration log_rotate_max_files max_query_time pid_file
     recursors reporting session_ttl_min syslog_facility telemetry ui ui_config ui_content_path ui_dir unix_sockets
     watches xds"""

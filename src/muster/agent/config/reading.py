@@ -35,21 +35,23 @@ _LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning"
 _LEVELS |= {"err": "error", "error": "error"}
 
 
-def read_settings(places: Iterable[Path]) -> Settings:
+def read_settings(places: Iterable[Path], *, scripts: bool = False) -> Settings:
     """What the files among `places`, and those in the folders among them, say. Blocks while it reads them.
 
     Later files win, as in Consul: maps are joined, services and checks of all files count. Keys of Consul's that mean
     nothing to one node are named in a warning. Raises BadConfiguration, whose text has the file, the key and, for an
-    unknown one, the nearest known one.
+    unknown one, the nearest known one. With `scripts`, checks may run programs whatever the files say.
     """
     files = [(str(file), _spelled(file)) for file in find_files(places)]
     each = [(file, _settings(_converted(file, content), file)) for file, content in files]
-    validate(Defined(file, said.services, said.checks) for file, said in each)
     joined: dict[str, Any] = {}
     for _, content in files:
         joined = _joined(joined, content)
     together = ", ".join(file for file, _ in files)
-    return _settings(_converted(together, joined), together)
+    settings = _settings(_converted(together, joined), together)
+    settings = replace(settings, enable_script_checks=settings.enable_script_checks or scripts)
+    validate((Defined(file, said.services, said.checks) for file, said in each), settings.refuse_defined_scripts)
+    return settings
 
 
 def _spelled(file: Path) -> dict[str, Any]:
@@ -98,6 +100,8 @@ def _settings(said: ConfigFile, files: str) -> Settings:
         data_dir=said.data_dir,
         log_level=valid("log_level", said.log_level, _level),
         limits=_limits(said.limits, files),
+        enable_script_checks=said.enable_script_checks,
+        enable_local_script_checks=said.enable_local_script_checks,
         services=tuple(said.service + said.services),
         checks=tuple(said.check + said.checks),
     )
