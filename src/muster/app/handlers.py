@@ -89,9 +89,9 @@ async def _bounded(lifespan: AbstractAsyncContextManager[Resources | None]) -> A
     """As `lifespan`, whose end may take LAST_WORDS seconds. It does not hear how the service ended: that is no error of
     its own."""
     resources = await lifespan.__aenter__()
-    if resources is not None and not isinstance(resources, Mapping):
-        raise Rejected(f"the lifespan has to yield a mapping, as in {{'database': database}}; it gave {resources!r}")
     try:
+        if resources is not None and not isinstance(resources, Mapping):
+            raise Rejected(f"the lifespan has to yield a mapping, as in {{'database': database}}, not {resources!r}")
         yield resources
     finally:
         async with within(LAST_WORDS):

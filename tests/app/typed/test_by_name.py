@@ -1,0 +1,74 @@
+"""Typed handlers for who has no class: `client.call`, the gateway, the schema."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from tests.app.typed.conftest import Greeter
+
+import muster
+from muster.gateway import Gateway
+from muster.rpc.description import METADATA
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def gateway(client: muster.Client) -> AsyncIterator[aiohttp.ClientSession]:
+    async with Gateway(client, "127.0.0.1:0") as gateway, aiohttp.ClientSession(gateway.url) as session:
+        yield session
+
+
+async def test_a_call_without_a_class(client: muster.Client) -> None:
+    assert await client.call("greeter", "Say.Hello", {"name": "world"}) == {"message": "Hello world"}
+    with pytest.raises(muster.Fault, match=r"INVALID_ARGUMENT: HelloRequest: .*`\$.name`"):
+        await client.call("greeter", "Say.Hello", {"name": 1})
+    with pytest.raises(muster.Fault, match=r"UNIMPLEMENTED: no method 'Say.Goodbye'; offered: .*Say.Hello"):
+        await client.call("greeter", "Say.Goodbye", {})
+    with pytest.raises(muster.Fault, match="streaming method"):
+        await client.call("greeter", "Say.ListHellos", {"name": "x"})
+
+
+async def test_the_gateway_transcodes_queries_and_bodies(gateway: aiohttp.ClientSession) -> None:
+    async with gateway.get("/greeter/say/hello?name=world&times=2") as answer:
+        assert (answer.status, await answer.json()) == (200, {"message": "Hello world"})
+    async with gateway.post("/greeter/Say.Hello", json={"name": "world"}) as answer:
+        assert (answer.status, await answer.json()) == (200, {"message": "Hello world"})
+    async with gateway.get("/greeter/say/ping") as answer:
+        assert (answer.status, await answer.json()) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/greeter/say/hello?times=many&name=x", 400, "got `str` - at `$.times`"),
+        ("/greeter/say/hello?nam=x", 400, "there is no field 'nam'; there are: name, times"),
+        ("/greeter/say/hello?name=nobody", 404, "nobody of that name"),
+        ("/greeter/say/goodbye", 404, "it offers:"),
+    ],
+)
+async def test_the_gateway_says_what_is_wrong(
+    gateway: aiohttp.ClientSession, path: str, status: int, text: str
+) -> None:
+    async with gateway.get(path) as answer:
+        assert answer.status == status
+        assert text in (await answer.json(content_type="application/problem+json"))["detail"]
+
+
+async def test_the_gateway_lists_handlers(gateway: aiohttp.ClientSession) -> None:
+    async with gateway.get("/greeter") as answer:
+        listed = (await answer.json())["endpoints"]
+    assert listed["greeter.Say.ListHellos"] == "/greeter/say/list-hellos"
+
+
+@pytest.mark.parametrize("name", ["greeter", "greeter-http"])
+async def test_the_registry_holds_a_digest_and_the_instance_the_schema(
+    client: muster.Client, greeter: Greeter, name: str
+) -> None:
+    described = await client.schema(name)
+    assert described["$defs"]["HelloReply"]["required"] == ["message"]
+    snapshot = await client.snapshot(name)
+    assert isinstance(snapshot, muster.Known)
+    assert len(snapshot.instances[0].metadata[METADATA]) == 12
