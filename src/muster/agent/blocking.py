@@ -8,10 +8,10 @@ and no change ends its wait unless it takes the index past that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from random import Random
 from typing import Generic, TypeVar
 
@@ -20,6 +20,8 @@ from muster.agent.catalog.topics import Topic
 DEFAULT_WAIT = 300.0
 LONGEST_WAIT = 600.0
 _JITTER = 16
+_TOLD_AT_ONCE = 100
+"""Waiters that are told of a change before others have a turn: some 2 ms."""
 
 _Answer = TypeVar("_Answer", covariant=True)
 
@@ -56,6 +58,14 @@ class TooManyWaiting(Exception):
     """The agent holds as many waiting queries as it may."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One who waits among Waiters: for what, and who is told."""
+
+    topics: tuple[Topic, ...]
+    woken: Callable[[], None]
+
+
 def must_wait(known: int, present: int) -> bool:
     """Whether a query that knows the index `known` waits while the state's index is `present`."""
     return known > 0 and present <= known
@@ -75,8 +85,9 @@ class Waiters:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._by_topic: dict[Topic, dict[object, Callable[[], None]]] = {}
+        self._by_topic: dict[Topic, dict[Place, None]] = {}
         self._count = 0
+        self._woken: dict[Place, None] = {}
         self._closed = False
 
     @property
@@ -85,22 +96,47 @@ class Waiters:
         return self._count
 
     @property
+    def are_full(self) -> bool:
+        """Whether nobody more may wait."""
+        return self._count >= self.limit
+
+    @property
     def closed(self) -> bool:
         """Whether the agent is ending: nobody waits any more, present answers are given."""
         return self._closed
 
     def wake(self, topics: Iterable[Topic]) -> None:
-        """Wake everybody who waits for one of `topics`, each of them once. Never blocks and never raises."""
-        wake: dict[object, Callable[[], None]] = {}
+        """Wake everybody who waits for one of `topics`, each of them once, soon. Never blocks and never raises."""
+        told_already = bool(self._woken)
         for topic in topics:
-            wake.update(self._by_topic.get(topic, {}))
-        for call in wake.values():
-            call()
+            self._woken.update(self._by_topic.get(topic, {}))
+        if self._woken and not told_already:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def close(self) -> None:
         """Wake everybody, and let nobody wait again."""
         self._closed = True
         self.wake(tuple(self._by_topic))
+
+    def enter(self, topics: tuple[Topic, ...], woken: Callable[[], None]) -> Place:
+        """Have `woken` called at each change of `topics`, until `leave`. Raises TooManyWaiting."""
+        if self.are_full:
+            raise TooManyWaiting
+        place = Place(topics, woken)
+        self._count += 1
+        for topic in topics:
+            self._by_topic.setdefault(topic, {})[place] = None
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Wait no longer. Once for each place."""
+        self._count -= 1
+        self._woken.pop(place, None)
+        for topic in place.topics:
+            waiting = self._by_topic[topic]
+            waiting.pop(place, None)
+            if not waiting:
+                del self._by_topic[topic]
 
     async def wait(self, topics: tuple[Topic, ...], until: float, gone: Callable[[], Awaitable[object]]) -> Woken:
         """Wait for a change of `topics`, for the loop's time `until`, or for `gone()` to return, whichever is first.
@@ -108,32 +144,26 @@ class Waiters:
         It is `gone` that is awaited, under a timeout which a change brings forward to now: a waiting query needs no
         task beside its own, and leaves nothing behind however it ends. Raises TooManyWaiting.
         """
-        if self._count >= self.limit:
-            raise TooManyWaiting
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(until) as timeout:
-                with self._waiting(topics, lambda: _expire(timeout, loop)):
+                place = self.enter(topics, lambda: _expire(timeout, loop))
+                try:
                     await gone()
+                finally:
+                    self.leave(place)
         except TimeoutError:
             return Woken.EXPIRED if loop.time() >= until else Woken.CHANGED
         return Woken.GONE
 
-    @contextmanager
-    def _waiting(self, topics: tuple[Topic, ...], wake: Callable[[], None]) -> Iterator[None]:
-        me = object()
-        self._count += 1
-        for topic in topics:
-            self._by_topic.setdefault(topic, {})[me] = wake
-        try:
-            yield
-        finally:
-            self._count -= 1
-            for topic in topics:
-                waiting = self._by_topic[topic]
-                del waiting[me]
-                if not waiting:
-                    del self._by_topic[topic]
+    def _tell(self) -> None:
+        """Tell those who were woken, some at a time, so that a crowd does not hold up the others."""
+        loop = asyncio.get_running_loop()
+        for place in list(islice(self._woken, _TOLD_AT_ONCE)):
+            del self._woken[place]
+            loop.call_soon(place.woken)
+        if self._woken:
+            loop.call_soon(self._tell)
 
 
 def _expire(timeout: asyncio.Timeout, loop: asyncio.AbstractEventLoop) -> None:
@@ -164,3 +194,55 @@ async def resolve(
         if woken is Woken.EXPIRED:
             return found
     return found
+
+
+class Waiting(Generic[_Answer]):
+    """A query that waits without a task: `answered` is given what was found, once, unless it is left before.
+
+    The rules are those of `resolve`. For use on one event loop.
+    """
+
+    __slots__ = ("_answered", "_ask", "_known", "_place", "_timer", "_waiters")
+
+    def __init__(
+        self,
+        ask: Callable[[], Found[_Answer]],
+        known: int,
+        waiters: Waiters,
+        answered: Callable[[Found[_Answer]], None],
+    ) -> None:
+        self._ask = ask
+        self._known = known
+        self._waiters = waiters
+        self._answered = answered
+        self._place: Place | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, topics: tuple[Topic, ...], seconds: float) -> None:
+        """Wait for a change of `topics`, `seconds` at most. Raises TooManyWaiting."""
+        self._place = self._waiters.enter(topics, self._look)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expired)
+
+    def leave(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None and self._place is not None:
+            self._timer.cancel()
+            self._waiters.leave(self._place)
+            self._timer = self._place = None
+
+    def _look(self) -> None:
+        if self._place is None:
+            return  # left between being woken and being told
+        found = self._ask()
+        if not must_wait(self._known, found.index) or self._waiters.closed:
+            self._end(found)
+        elif found.topics != self._place.topics:
+            self._waiters.leave(self._place)
+            self._place = self._waiters.enter(found.topics, self._look)
+
+    def _expired(self) -> None:
+        self._end(self._ask())
+
+    def _end(self, found: Found[_Answer]) -> None:
+        self.leave()
+        self._answered(found)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from muster.http.connection import Connection, Connections
 
@@ -39,10 +39,28 @@ class Reply(NamedTuple):
     body: bytes
 
 
-Prompt = Callable[[WholeRequest], Reply | None]
-"""The answer to a request, or None where it takes a task: nothing may have been changed then.
+Give = Callable[[Callable[[], Reply]], None]
+"""Takes, once and on the event loop, what makes the answer."""
 
-Called on the event loop, and must not block. What it raises is answered with 500, as an ASGI application's errors are.
+
+class Later(Protocol):
+    """An answer that will come, without a task that waits for it."""
+
+    def begin(self, give: Give) -> None:
+        """From now on `give` may be called, but not within this call."""
+        ...
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more: `give` must not be called."""
+        ...
+
+
+Prompt = Callable[[WholeRequest], Reply | Later | None]
+"""The answer to a request, or a promise of it, or None where it takes a task. After None, and after a promise that was
+abandoned, the ASGI application may be asked the same: nothing may have been changed then.
+
+Called on the event loop, and must not block. What it raises, or what makes a promised answer raises, is answered with
+500, as an ASGI application's errors are.
 """
 
 _FAILED = Reply(
@@ -64,18 +82,26 @@ class PromptConnection(Connection):
         super().__init__(config, state)
         self._prompt = prompt
         self._held: list[bytes] | None = None
+        self._promised: tuple[Later, _Parsed] | None = None
         self._idle = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._promised is not None:
+            self._abandoned()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._held is not None:
-            self._hand_over()
-        elif self._idle and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            parts, self._held = self._held, None
+            if not self.transport.is_closing():
+                self._usual_way(parts)
+        elif self._idle:
+            self._close_when_idle()
 
     def on_message_begin(self) -> None:
+        if self._promised is not None:
+            self._wait_the_usual_way()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -88,7 +114,7 @@ class PromptConnection(Connection):
             self._head_ends()
             self._held = []
         else:
-            self._usual_way()
+            self._usual_way([])
 
     def on_body(self, body: bytes) -> None:
         if self._held is None:
@@ -99,13 +125,20 @@ class PromptConnection(Connection):
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        if self._held is not None and self._answered(b"".join(self._held)):
-            self._held = None
-            self._in_head = True
-            return
-        if self._held is not None:
-            self._hand_over()
+        parts, self._held = self._held, None
+        if parts is not None:
+            if self._seen_to(self._parsed(b"".join(parts))):
+                self._in_head = True
+                return
+            self._usual_way(parts)
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        if self._promised is None:
+            super().shutdown()
+        else:
+            later, parsed = self._promised
+            self._promised = later, parsed._replace(keep_alive=False)
 
     def _may_answer(self) -> bool:
         """Whether the next answer may be written now: none is under way, and the client reads what it gets."""
@@ -116,41 +149,100 @@ class PromptConnection(Connection):
             and self.transport.get_write_buffer_size() < _MOST_UNSENT
         )
 
-    def _answered(self, body: bytes) -> bool:
-        method, keep_alive = self.parser.get_method().decode("ascii"), self._keeps_alive()
+    def _parsed(self, body: bytes) -> _Parsed:
+        version = self.parser.get_http_version()
+        request = WholeRequest(self.parser.get_method().decode("ascii"), self.url, self.headers, body)
+        return _Parsed(request, version, version != "1.0" and self.parser.should_keep_alive())
+
+    def _seen_to(self, parsed: _Parsed) -> bool:
+        """Answers a request, or keeps the promise of an answer. False where it takes a task."""
+        self._idle = False
         try:
-            reply = self._prompt(WholeRequest(method, self.url, self.headers, body))
+            found = self._prompt(parsed.request)
         except Exception:
-            _log.exception("%s has no answer", method)
-            reply, keep_alive = _FAILED, False
-        if reply is None:
-            return False
+            self._failed()
+            return True
+        if isinstance(found, Reply):
+            self._write(found, parsed.keep_alive)
+        elif found is not None:
+            self._promised = found, parsed
+            found.begin(self._give)
+        return found is not None
+
+    def _give(self, make: Callable[[], Reply]) -> None:
+        assert self._promised is not None
+        _, parsed = self._promised
+        self._promised = None
+        try:
+            reply = make()
+        except Exception:
+            self._failed()
+            return
+        self._write(reply, parsed.keep_alive)
+        if self._idle:
+            self._close_when_idle()
+
+    def _write(self, reply: Reply, keep_alive: bool) -> None:
         self.transport.writelines((reply.head, _rest_of_head(int(time.time()), keep_alive), reply.body))
         self.server_state.total_requests += 1
         self._idle = keep_alive
         if not keep_alive:
             self.transport.close()
-        return True
 
-    def _keeps_alive(self) -> bool:
-        return self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+    def _failed(self) -> None:
+        _log.exception("a request has no answer")
+        self._write(_FAILED, keep_alive=False)
 
-    def _hand_over(self) -> None:
-        """What was held for a prompt answer goes the usual way, unless the rest of it was no HTTP."""
-        parts, self._held = self._held or [], None
-        if self.transport.is_closing():
-            return
-        self._usual_way()
-        for part in parts:
-            super().on_body(part)
+    def _close_when_idle(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    def _usual_way(self) -> None:
+    def _abandoned(self) -> _Parsed:
+        assert self._promised is not None
+        (later, parsed), self._promised = self._promised, None
+        later.abandon()
+        return parsed
+
+    def _wait_the_usual_way(self) -> None:
+        """Another request is behind the one that waits: uvicorn knows how to keep answers in order."""
+        parsed = self._abandoned()
+        parser, self.parser = self.parser, parsed  # type: ignore[assignment]  # the real one is past that request
+        self.url, self.headers = parsed.request.target, parsed.request.headers
+        self.expect_100_continue = False
+        self._usual_way([parsed.request.body])
+        super().on_message_complete()
+        self.parser = parser
+
+    def _usual_way(self, body: list[bytes]) -> None:
+        """Starts the task that was not started for the request whose headers were read last."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
         self._idle = False
         super().on_headers_complete()
+        for part in body:
+            super().on_body(part)
+
+
+class _Parsed(NamedTuple):
+    """A request with what the parser says of it, which the parser says only until the next one begins."""
+
+    request: WholeRequest
+    version: str
+    keep_alive: bool
+
+    def get_http_version(self) -> str:
+        return self.version
+
+    def get_method(self) -> bytes:
+        return self.request.method.encode()
+
+    def should_keep_alive(self) -> bool:
+        return self.keep_alive
+
+    def should_upgrade(self) -> bool:
+        return False
 
 
 @lru_cache(maxsize=2)
