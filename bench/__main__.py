@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 
 from bench.figure import Figure
 
-_NOT_SUBJECTS = {"__main__", "chart", "figure", "processes"}
+_NOT_SUBJECTS = {"__main__", "chart", "figure", "load", "processes"}
 
 
 def subjects() -> list[str]:
