@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
 from muster.agent.defined import DefinedServices
+from muster.agent.dns import DNS
+from muster.agent.dns.serving import serving_dns
 from muster.agent.identity import Identity, as_told, identify
 from muster.agent.local import Timing
 from muster.agent.settings import DEFAULT_DATACENTER, DEFAULT_HTTP, FIXED, InForce, Limits, Settings
 from muster.agent.state import State, living_state
+from muster.agent.store.journal import Journal, keeping
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.connection import Limits as ConnectionLimits
 from muster.http.prompt import Prompt
@@ -26,6 +31,9 @@ from muster.watch.background import background_tasks
 
 _GRACE = 2.0
 """Seconds that requests under way have when the agent ends; waiting ones are answered at once."""
+
+_SAVE_RENEWED_EVERY = 1.0
+_NODE_ID = "node id"
 
 _log = logging.getLogger("muster.agent")
 
@@ -36,23 +44,28 @@ class Agent:
         async with Agent(http="127.0.0.1:0") as agent:
             async with muster.Client(registry=agent.url) as client: ...
 
-    Answers while the context lasts, keeps everything in memory, and ends every check and every waiting query with it.
-    `node` is the node's name, by default the machine's. Entering raises BadConfiguration where it cannot listen. There
-    is no access control: whoever reaches the port may write, so bind it to loopback unless the network is trusted.
+    Answers while the context lasts, and ends every check and every waiting query with it. Everything is in memory
+    alone unless there is a `data_dir`, a directory of its own: then what was answered is there after a restart,
+    however the process ended. `node` is the node's name, by default the machine's. Entering raises BadConfiguration
+    where it cannot listen, or cannot use the directory. There is no access control: whoever reaches the port may
+    write, so bind it to loopback unless the network is trusted.
     """
 
     def __init__(
         self,
         http: str = DEFAULT_HTTP,
         *,
+        dns: str | DNS | None = None,
         node: str | None = None,
         datacenter: str = DEFAULT_DATACENTER,
+        data_dir: str | os.PathLike[str] | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self._settings = Settings(http=http, node=node, datacenter=datacenter)
+        self._settings = Settings(http=http, dns=dns, node=node, datacenter=datacenter, data_dir=data_dir)
         self._timing = timing or Timing()
         self._stack = AsyncExitStack()
         self._bound: Bound | None = None
+        self._dns: Bound | None = None
         self._read: Callable[[], Settings] | None = None
         self._apply: Callable[[Settings], None] | None = None
 
@@ -70,6 +83,11 @@ class Agent:
         if self._bound is None:
             raise RuntimeError("the agent does not run: enter it with `async with`")
         return self._bound.address
+
+    @property
+    def dns_address(self) -> str | None:
+        """`host:port` that answers DNS, None where nothing does. Known once entered."""
+        return None if self._dns is None else self._dns.address
 
     @property
     def url(self) -> str:
@@ -106,20 +124,29 @@ class Agent:
         settings = self._settings
         node = settings.node or socket.gethostname()
         in_force = InForce(settings.limits, self.reload)
-        begin = await stack.enter_async_context(living_state(node, _first_index(), self._timing, in_force))
+        journal = None if settings.data_dir is None else await stack.enter_async_context(keeping(settings.data_dir))
+        first = _first_index() if journal is None else max(_first_index(), journal.kept.last_index + 1)
+        begin = await stack.enter_async_context(living_state(node, first, self._timing, in_force, journal))
         api: asyncio.Future[API] = asyncio.get_running_loop().create_future()
         limits = connection_limits(settings.limits)
         server = serving(_once_ready(api), settings.http, prompt=_if_ready(api), limits=limits, grace=_GRACE)
         bound = await stack.enter_async_context(server)
         identity = as_told(identify(bound.host, bound.port, node, settings.datacenter), settings)
         _warn_if_open(identity, bound.host)
+        if journal is not None:
+            identity = await _kept_identity(identity, settings, journal)
         state = begin(identity)
         self._apply = _applying(state, bound)
         self._apply(settings)
         tasks = await stack.enter_async_context(background_tasks())
         stack.callback(tasks.create_task(_reap(state, self._timing.reap_every), name="reap").cancel)
+        if journal is not None:
+            stack.callback(tasks.create_task(_save_renewed(state), name="save renewed").cancel)
+            stack.callback(state.local.save_renewed)
         stack.callback(state.waiters.close)
         api.set_result(API(state))
+        if settings.dns is not None:
+            self._dns = await stack.enter_async_context(serving_dns(state, settings.dns))
         return bound
 
 
@@ -162,6 +189,7 @@ def _applying(state: State, bound: Bound) -> Callable[[Settings], None]:
 
     def apply(settings: Settings) -> None:
         state.in_force.limits = settings.limits
+        state.in_force.refuse_scripts = settings.refuse_scripts
         state.waiters.limit = settings.limits.max_blocked_queries
         bound.relimit(connection_limits(settings.limits))
         defined.apply(settings)
@@ -173,6 +201,15 @@ def _warn_of_what_stays(running: Settings, wanted: Settings) -> None:
     changed = [name for name in FIXED if getattr(running, name) != getattr(wanted, name)]
     if changed:
         _log.warning("the configuration has a new %s: that needs a restart", ", ".join(changed))
+
+
+async def _kept_identity(identity: Identity, settings: Settings, journal: Journal) -> Identity:
+    """The identity with the node's id of before, unless the settings name another; it is the same next time."""
+    known = journal.kept.facts.get(_NODE_ID)
+    node_id = settings.node_id or known or identity.node_id
+    if node_id != known:
+        await asyncio.to_thread(journal.file.remember, _NODE_ID, node_id)
+    return replace(identity, node_id=node_id)
 
 
 def _warn_if_open(identity: Identity, host: str) -> None:
@@ -193,3 +230,9 @@ async def _reap(state: State, every: float) -> None:
         for service_id in state.local.overdue(now):
             _log.warning("instance %s has been critical for too long: removed", service_id)
             state.local.deregister_service(service_id)
+
+
+async def _save_renewed(state: State) -> None:
+    while True:
+        await asyncio.sleep(_SAVE_RENEWED_EVERY)
+        state.local.save_renewed()

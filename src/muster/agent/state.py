@@ -17,6 +17,8 @@ from muster.agent.kv.pairs import Pairs
 from muster.agent.kv.sessions import Sessions
 from muster.agent.local import LocalServices, Timing
 from muster.agent.settings import InForce
+from muster.agent.store.coding import Undecodable
+from muster.agent.store.journal import Journal
 from muster.agent.store.tables import Tables
 
 
@@ -40,6 +42,11 @@ class State:
         """Tell of a change that is in no table: whoever waits for one of `topics` is woken."""
         self.waiters.wake(topics)
 
+    def adopt_node(self) -> None:
+        """Have the id of this agent for the node of its name, where the tables were filled with another's."""
+        with self.tables.write() as write:
+            self.catalog.adopt(write, self.identity.node, self.identity.node_id)
+
     def put_back(self) -> None:
         """Write the agent's own node, and everything that is registered with the agent, into the catalog again."""
         self.local.put_back(node_row(self.identity), server_row(self.identity), node_check(self.identity))
@@ -47,15 +54,17 @@ class State:
 
 @asynccontextmanager
 async def living_state(
-    node: str, first_index: int, timing: Timing, in_force: InForce
+    node: str, first_index: int, timing: Timing, in_force: InForce, journal: Journal | None = None
 ) -> AsyncIterator[Callable[[Identity], State]]:
-    """The state of an agent that begins, to be had once its identity is known: empty but for its own node. Checks and
-    sessions live while this lasts."""
+    """The state of an agent that begins, to be had once its identity is known: what the journal has of an earlier
+    agent, else empty, and its own node. Checks and sessions live while this lasts. Raises BadConfiguration for a
+    journal that cannot be read."""
     waiters = Waiters(in_force.limits.max_blocked_queries)
 
     def changed(topics: Iterable[Topic]) -> None:
         waiters.wake(topics)
         sessions.heed(topics)
+        local.aliases.heed(topics)
 
     tables = Tables(first_index, changed)
     catalog, pairs = Catalog(tables), Pairs(tables)
@@ -65,8 +74,23 @@ async def living_state(
     def begin(identity: Identity) -> State:
         answers, events = EncodedAnswers(), Events()
         state = State(identity, tables, catalog, local, pairs, sessions, waiters, answers, events, in_force)
+        if journal is not None:
+            _take_up(state, journal)
         state.put_back()
+        local.resume()
+        sessions.resume()
         return state
 
     async with sessions, local.running:
         yield begin
+
+
+def _take_up(state: State, journal: Journal) -> None:
+    """Begin with what the journal has, and write what changes from now on into it."""
+    try:
+        state.tables.load(journal.kept.rows)
+    except Undecodable as error:
+        raise journal.file.unusable(str(error)) from None
+    state.tables.journal = journal
+    state.local.take_up()
+    state.adopt_node()

@@ -52,6 +52,15 @@ def agent(
     datacenter: Annotated[
         str | None, typer.Option(metavar="NAME", help="The datacenter's name. Default: dc1.", show_default=False)
     ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep everything in this directory, so that it is there after a restart or a crash. Default: memory "
+            "only.",
+            show_default=False,
+        ),
+    ] = None,
     config: Annotated[
         list[Path] | None,
         typer.Option(
@@ -81,11 +90,12 @@ def agent(
 ) -> None:
     """Run a registry on this machine that speaks Consul's HTTP API.
 
-    For development, tests and single machines: any Consul client works with it, nothing is kept when it ends.
+    For development, tests and single machines: any Consul client works with it, nothing is kept when it ends, unless there
+    is a **--data-dir**.
 
     Example: **muster agent --http 127.0.0.1:8500**
     """
-    options = {"dns": dns, "node": node, "datacenter": datacenter}
+    options = {"dns": dns, "node": node, "datacenter": datacenter, "data_dir": data_dir}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if scripts:
         given["enable_script_checks"] = True

@@ -36,26 +36,26 @@ class Written(Catalog):
     """A catalog with tables of its own: each call is a write, and returns whom it concerns."""
 
     def __init__(self, first_index: int = 10) -> None:
-        self.tables = Tables(first_index, lambda topics: None)
-        super().__init__(self.tables)
+        self.together = Tables(first_index, lambda topics: None)
+        super().__init__(self.together)
 
     def put(self, node: NodeRow | None, service: ServiceRow | None = None, *checks: CheckRow) -> set[Topic]:
-        with self.tables.write() as write:
+        with self.together.write() as write:
             self.register(write, node, service, checks)
         return write.topics
 
     def drop_node(self, name: str) -> set[Topic]:
-        with self.tables.write() as write:
+        with self.together.write() as write:
             self.deregister_node(write, name)
         return write.topics
 
     def drop_service(self, node: str, service_id: str) -> set[Topic]:
-        with self.tables.write() as write:
+        with self.together.write() as write:
             self.deregister_service(write, node, service_id)
         return write.topics
 
     def drop_check(self, node: str, check_id: str) -> set[Topic]:
-        with self.tables.write() as write:
+        with self.together.write() as write:
             self.deregister_check(write, node, check_id)
         return write.topics
 
@@ -236,7 +236,7 @@ def test_what_is_taken_back_was_never_seen(change: Callable[[Catalog, Write], No
     catalog.put(replace(NODE, id="one"), WEB, NODE_CHECK, WEB_CHECK)
     catalog.put(None, PROXY)
     before = everything(catalog)
-    with pytest.raises(ZeroDivisionError), catalog.tables.write() as write:
+    with pytest.raises(ZeroDivisionError), catalog.together.write() as write:
         change(catalog, write)
         assert everything(catalog) != before
         raise ZeroDivisionError

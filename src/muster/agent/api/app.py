@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Hashable
+from functools import partial
 from random import Random
 from typing import Final, NamedTuple
 
@@ -29,13 +31,15 @@ from muster.agent.api import (
 )
 from muster.agent.api.answer import Answer, Query, Refused, text_answer
 from muster.agent.api.kept import KeptReplies
+from muster.agent.api.lasting import Lasting
 from muster.agent.api.request import Address, MalformedQuery, Params, Request, Told, parse_query, parse_target, told
 from muster.agent.api.routing import Handler, Router, redirect, wrong_method
 from muster.agent.api.writing import VARY, headers_of, reply_of, written
-from muster.agent.blocking import TooManyWaiting, must_wait, resolve
+from muster.agent.api.promise import Promise
+from muster.agent.blocking import Found, TooManyWaiting, must_wait, resolve, wait_seconds
 from muster.agent.state import State
 from muster.http.asgi import Receive, Scope, Send
-from muster.http.prompt import Reply, WholeRequest
+from muster.http.prompt import Later, Reply, WholeRequest
 
 _MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -96,11 +100,17 @@ class API:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        journal = state.tables.journal
+        self._lasting = None if journal is None else Lasting(journal)
         self._kept = KeptReplies()
         self._rng = Random()
 
-    def prompt(self, request: WholeRequest) -> Reply | None:
-        """The answer, if there is one now; None for a query that has to wait, and for a body that is too large."""
+    def prompt(self, request: WholeRequest) -> Reply | Later | None:
+        """The answer, if there is one now, or a promise of it; None for a body that is too large, and for what has to
+        wait until it is on disk."""
+        lasting = self._lasting
+        if lasting is not None and lasting.is_behind:
+            return None
         said = told(request.headers)
         key = (request.target, said) if request.method == "GET" else None
         kept = None if key is None else self._kept.reply(key)
@@ -109,18 +119,36 @@ class API:
         call = _call(request.method, parse_target(request.target), said)
         if isinstance(call, Answer):
             return reply_of(call)
+        if lasting is not None and not lasting.is_prompt(call.method, call.handler):
+            return None
         try:
             result = call.made(self._state, request.body)
         except Refused as refused:
             return reply_of(call.written(refused.answer))
         if isinstance(result, Answer):
-            return reply_of(call.written(result))
+            return None if lasting is not None and lasting.is_behind else reply_of(call.written(result))
         found = result.ask()
         if must_wait(result.patience.index, found.index):
-            return None
+            return None if lasting is not None else self._later(call, result, found, key)
+        return self._reply(call, result, found, key)
+
+    def _later(self, call: _Call, query: Query, found: Found[Answer], key: Hashable | None) -> Reply | Later:
+        waiters = self._state.waiters
+        if waiters.closed:
+            return self._reply(call, query, found, key)
+        if waiters.are_full:
+            return reply_of(call.written(_FULL))
+        seconds = wait_seconds(query.patience.seconds, self._rng)
+        return Promise(query, found, waiters, seconds, partial(self._reply, call, query, key=key))
+
+    def _reply(self, call: _Call, query: Query, found: Found[Answer], key: Hashable | None) -> Reply:
+        """The reply to a query. Where it holds it is kept, and who had to wait for the same gets it as it is."""
+        kept = None if key is None else self._kept.reply(key)
+        if kept is not None:
+            return kept
         reply = reply_of(call.written(found.answer()))
-        if result.steady is not None and key is not None:
-            self._kept.keep(key, reply, result.steady)
+        if query.steady is not None and key is not None:
+            self._kept.keep(key, reply, query.steady)
         return reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,13 +165,26 @@ class API:
         if isinstance(call, Answer):
             return call
         try:
-            result = call.made(self._state, await self._body(receive))
-            answer = result if isinstance(result, Answer) else await self._resolved(result, receive)
+            body = await self._body(receive)
         except Refused as refused:
-            answer = refused.answer
+            return call.written(refused.answer)
+        if self._lasting is None:
+            return call.written(await self._made(call, body, receive))
+        refusal = self._lasting.refusal(call.method, call.handler)
+        if refusal is not None:
+            return call.written(refusal)
+        position = self._lasting.position
+        answer = await self._made(call, body, receive)
+        return call.written(await self._lasting.held(answer, call.method, position))
+
+    async def _made(self, call: _Call, body: bytes, receive: Receive) -> Answer:
+        try:
+            result = call.made(self._state, body)
+            return result if isinstance(result, Answer) else await self._resolved(result, receive)
+        except Refused as refused:
+            return refused.answer
         except TooManyWaiting:
-            answer = _FULL
-        return call.written(answer)
+            return _FULL
 
     async def _body(self, receive: Receive) -> bytes:
         limits = self._state.in_force.limits

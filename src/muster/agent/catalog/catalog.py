@@ -9,12 +9,13 @@ Names of nodes and services match without regard to case.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from muster.agent.catalog.indexes import Indexes
-from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow
+from muster.agent.catalog.rows import NODE_HEALTH_CHECK, CheckRow, NodeRow, ServiceRow, Stamp
 from muster.agent.catalog.tables import Checks, Nodes, Services
-from muster.agent.catalog.topics import Topic
+from muster.agent.catalog.topics import NODES, Topic, node_of
 from muster.agent.catalog.writing import Writing
 from muster.agent.store.tables import Tables
 from muster.agent.store.write import Write
@@ -94,6 +95,14 @@ class Catalog:
         row = self._checks.get(node, check_id)
         if row is not None:
             self._writing.drop_check(write, row)
+
+    def adopt(self, write: Write, name: str, node_id: str) -> None:
+        """Give a node another id, and keep what is on it. An unknown one is no change."""
+        row = self._nodes.get(name)
+        if row is not None and row.id != node_id:
+            stamp = Stamp(row.stamp.created, write.index)
+            write.put(self._nodes, name.lower(), replace(row, id=node_id, stamp=stamp))
+            write.topics.update((NODES, node_of(name)))
 
     # Reads
 

@@ -50,6 +50,15 @@ class LivingSessions:
             loop = asyncio.get_running_loop()
             self._timers[session.id] = loop.call_later(session.ttl_seconds * _PATIENCE, self._expire, session.id)
 
+    def resume(self) -> None:
+        """Start the time of all sessions anew, after the tables were filled; end those that do not stand."""
+        for session_id in list(self._timers):
+            self._stop(session_id)
+        for _, session in self.table.rows():
+            self.renew(session)
+        for session_id in self.table.fallen():
+            self.destroy(session_id)
+
     def destroy(self, session_id: str) -> None:
         """End a session. An unknown id is fine."""
         self._stop(session_id)

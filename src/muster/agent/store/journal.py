@@ -1,0 +1,169 @@
+"""What was written is brought to the disk by a thread, in order, as many writes at a time as came meanwhile.
+
+A write is in effect in memory at once, and on the disk a little later; `saved` waits for that. While the disk cannot be
+written, `failing` says why; what is to be saved is kept and tried again until it works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from muster.agent.store.coding import coded
+from muster.agent.store.file import Kept, StoreFile
+from muster.agent.store.write import Change, Key, Write
+
+_TRY_AGAIN = 0.5
+"""Seconds between attempts while the disk cannot be written."""
+
+_log = logging.getLogger("muster.agent.store")
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A write on its way to the disk. Positions count writes."""
+
+    position: int
+    index: int
+    changes: list[Change]
+
+
+class Journal:
+    """The way to the disk. For one event loop, but for the thread's own part."""
+
+    def __init__(self, file: StoreFile, kept: Kept) -> None:
+        self.kept = kept
+        self.file = file
+        self.failing = ""
+        """Why the disk cannot be written; empty while it can."""
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Written | None] = SimpleQueue()
+        self._position = 0
+        self._saved = 0
+        self._waiting: deque[tuple[int, asyncio.Future[bool]]] = deque()
+
+    @property
+    def position(self) -> int:
+        """How many writes there have been."""
+        return self._position
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something was written that is not on the disk yet."""
+        return self._saved < self._position
+
+    def append(self, write: Write) -> None:
+        """Bring a write to the disk. Never blocks."""
+        self._position += 1
+        self._queue.put(_Written(self._position, write.index, write.changes))
+
+    async def saved(self) -> bool:
+        """Wait until all that has been written by now is on the disk. False if the disk cannot be written."""
+        if self.failing:
+            return False
+        if not self.is_behind:
+            return True
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.append((self._position, future))
+        return await future
+
+    def close(self) -> None:
+        """Let the thread end once all is on the disk, or cannot be brought there."""
+        self._queue.put(None)
+
+    def _succeeded(self, position: int) -> None:
+        if self.failing:
+            _log.info("the data directory can be written again; nothing is left to be written")
+        self.failing = ""
+        self._saved = position
+        while self._waiting and self._waiting[0][0] <= position:
+            _tell(self._waiting.popleft()[1], True)
+
+    def _failed(self, why: str) -> None:
+        if not self.failing:
+            _log.error("the data directory cannot be written, and nothing is registered until it can: %s", why)
+        self.failing = why
+        while self._waiting:
+            _tell(self._waiting.popleft()[1], False)
+
+    # The thread's part
+
+    def run(self) -> None:
+        """Bring to the disk what is appended, until `close`."""
+        unsaved = _Unsaved()
+        while not unsaved.closing:
+            unsaved.take(self._queue)
+            self._save(unsaved)
+
+    def _save(self, unsaved: _Unsaved) -> None:
+        if not unsaved.rows:
+            return
+        try:
+            self.file.save(unsaved.index, (coded(*place, row) for place, row in unsaved.rows.items()))
+        except Exception as error:  # whatever it is, nobody may wait for ever, and it may pass
+            if unsaved.closing:
+                _log.error("what was written last is not on the disk: %s", error)
+            self._loop.call_soon_threadsafe(self._failed, str(error) or repr(error))
+        else:
+            unsaved.rows.clear()
+            self._loop.call_soon_threadsafe(self._succeeded, unsaved.position)
+
+
+class _Unsaved:
+    """What is to be saved next: of each row only what it has become."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, Key], Any] = {}
+        self.position = 0
+        self.index = 0
+        self.closing = False
+
+    def take(self, queue: SimpleQueue[_Written | None]) -> None:
+        """Wait for something to save, or where something is left of last time only so long, and take all there is."""
+        try:
+            self._add(queue.get(timeout=_TRY_AGAIN if self.rows else None))
+            while True:
+                self._add(queue.get_nowait())
+        except Empty:
+            pass
+
+    def _add(self, written: _Written | None) -> None:
+        if written is None:
+            self.closing = True
+            return
+        self.position, self.index = written.position, max(self.index, written.index)
+        self.rows.update({(change.table.name, change.key): change.after for change in written.changes})
+
+
+def _tell(future: asyncio.Future[bool], saved: bool) -> None:
+    if not future.done():
+        future.set_result(saved)
+
+
+@asynccontextmanager
+async def keeping(directory: str | os.PathLike[str]) -> AsyncIterator[Journal]:
+    """What a directory has, and the way to keep more there. Raises BadConfiguration as StoreFile does.
+
+    Leaving waits until all is on the disk, or cannot be brought there.
+    """
+    file = StoreFile(directory)
+    await asyncio.to_thread(file.__enter__)
+    try:
+        journal = Journal(file, await asyncio.to_thread(file.read))
+        thread = threading.Thread(target=journal.run, name="muster agent journal", daemon=True)
+        thread.start()
+        try:
+            yield journal
+        finally:
+            journal.close()
+            await asyncio.to_thread(thread.join)
+    finally:
+        await asyncio.to_thread(file.close)
