@@ -370,8 +370,8 @@ class Client:
         ejects = partial(_ejects, parts.overrides)
         spawn = parts.transport.spawn
         opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects, self._concurrency)
-        retries = partial(_retries, parts.overrides)
-        return HTTPTransport(opening, parts.transport.retrier, timeout=self._timeout, retries=retries)
+        retries, hedges = partial(_retries, parts.overrides), partial(_hedges, parts.overrides)
+        return HTTPTransport(opening, parts.transport.retrier, timeout=self._timeout, retries=retries, hedges=hedges)
 
     async def _opened(self, stack: AsyncExitStack) -> Discovery:
         """The registry to read from; one that is opened here is closed with the client."""

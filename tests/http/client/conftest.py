@@ -89,6 +89,7 @@ class Web:
                 "query": dict(request.query),
                 "headers": {name.title(): value for name, value in request.headers.items()},
                 "body": body,
+                "from": request.transport.get_extra_info("peername")[1] if request.transport else 0,
             },
             headers={"Set-Cookie": "seen=yes"},
         )
@@ -259,6 +260,7 @@ class World:
         dialing: Dialing | None = None,
         budget: RetryBudget | None = None,
         retries: Callable[[str], bool] = lambda name: True,
+        hedges: Callable[[str], bool] = lambda name: True,
         balancing: Balancing = BALANCING,
         policy: RetryPolicy = RETRIES,
         concurrency: Concurrency | None = None,
@@ -266,7 +268,7 @@ class World:
         hub = await self.stack.enter_async_context(Hub(self.book, self.events.append))
         retrier = Retrier(policy, budget or RetryBudget(), Random(0))
         opening = Opening(hub, self.spawn, dialing or Dialing(), self.events.append, balancing, concurrency=concurrency)
-        made = HTTPTransport(opening, retrier, timeout=timeout, retries=retries)
+        made = HTTPTransport(opening, retrier, timeout=timeout, retries=retries, hedges=hedges)
         self.stack.push_async_callback(made.close)
         return made
 

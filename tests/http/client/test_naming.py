@@ -6,7 +6,7 @@ import pytest
 from aiohttp import InvalidURL
 from yarl import URL
 
-from muster.http.client.naming import service_of
+from muster.http.client.naming import service_of, spelled
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,19 @@ def test_names(url: str, name: str) -> None:
 def test_what_names_no_service(url: str, why: str) -> None:
     with pytest.raises(InvalidURL, match=why):
         service_of(URL(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://Greeter/say", "Greeter"),
+        ("HTTP://user:Secret@Greeter:80/Say?Name=X#Y", "Greeter"),
+        ("http://greeter/Say?to=http://Orders/", ""),
+        ("http://user:Secret@greeter/", ""),
+        ("http://greeter", ""),
+        ("Greeter/say", ""),
+        ("", ""),
+    ],
+)
+def test_upper_case_is_known_from_the_text_alone(url: str, name: str) -> None:
+    assert spelled(url) == name

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+import time
 from collections.abc import AsyncIterator
+from email.utils import formatdate
 from typing import Any
 
 import aiohttp
@@ -95,21 +97,42 @@ async def test_after_the_last_attempt_the_answer_is_the_callers(world: Any) -> N
     assert len(server.requests) == 3
 
 
-async def test_retry_after_is_waited_for(world: Any) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_is_waited_for(world: Any, status: int) -> None:
     await world.web("a")
     session = await world.session()
     began = asyncio.get_running_loop().time()
-    async with session.get(f"{URL}/once/503?after=1") as answer:
+    async with session.get(f"{URL}/once/{status}", params={"after": "1"}) as answer:
         assert answer.status == 200
     assert asyncio.get_running_loop().time() - began >= 1
 
 
-async def test_retry_after_beyond_the_deadline_is_the_callers_to_know(world: Any) -> None:
+async def test_retry_after_may_be_a_date(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    when = int(time.time()) + 2  # more than a second from now
+    async with session.get(f"{URL}/once/503", params={"after": formatdate(when, usegmt=True)}) as answer:
+        assert answer.status == 200
+    assert time.time() >= when - 0.1, "asyncio's clock is another"
+
+
+@pytest.mark.parametrize("after", ["60", "Fri, 31 Dec 2999 23:59:59 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_beyond_the_deadline_is_the_callers_to_know(world: Any, status: int, after: str) -> None:
     server = await world.web("a")
     session = await world.session(timeout=2.0)
-    async with session.get(f"{URL}/status/503?after=60") as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+    async with session.get(f"{URL}/status/{status}", params={"after": after}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (status, after)
     assert len(server.requests) == 1
+
+
+async def test_who_is_asked_too_often_is_no_worse_for_it(world: Any) -> None:
+    await world.web("a")
+    transport = await world.transport()
+    for method in ("GET", "POST"):
+        async with transport.session.request(method, f"{URL}/status/429", params={"after": "0"}) as answer:
+            assert answer.status == 429
+    assert transport.pool("greeter").explain().candidates[0].failures == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from muster.call.retry import RetryPolicy
 from muster.http.client.dialing import Dialing
 from muster.model.check import Health
 from muster.model.errors import BadConfiguration, NoInstances, Overloaded
-from muster.model.events import BreakerOpened, InstanceEjected
+from muster.model.events import AttemptFailed, BreakerOpened, InstanceEjected
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
 
@@ -292,6 +293,40 @@ async def test_no_more_requests_under_way_than_are_allowed(world: Any) -> None:
         server.release.set()
     await waiting
     assert world.told(BreakerOpened)
+
+
+# Connections.
+
+
+async def test_a_connection_that_is_old_ends_with_the_request_that_it_carries(world: Any) -> None:
+    await world.web("a")
+    session = await world.session(dialing=Dialing(age=0.05))
+    ports: set[int] = set()
+    async with asyncio.timeout(5):
+        while len(ports) < 3:
+            async with session.get("http://greeter/echo") as answer:
+                ports.add((await answer.json())["from"])
+    assert not world.told(AttemptFailed)
+
+
+async def test_connections_are_kept_alive(world: Any) -> None:
+    await world.web("a")
+    session = await world.session()
+    async with session.get("http://greeter/stream?hang") as answer:
+        sock = answer.connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_a_name_with_upper_case_is_called_as_it_is_written(world: Any) -> None:
+    upper, lower = await world.web("U", name="Greeter"), await world.web("l")
+    session = await world.session()
+    for url, server in (("http://Greeter/echo", upper), ("HTTP://greeter/Echo/../echo", lower)):
+        async with session.get(url) as answer:
+            assert (await answer.json())["by"] == server.id
+    async with session.get("http://Greeter/redirect?to=/echo") as answer:
+        assert (await answer.json())["by"] == "U"
+    async with session.get("http://Greeter/redirect?to=http://greeter/echo") as answer:
+        assert answer.status == 200
 
 
 # Time limits.

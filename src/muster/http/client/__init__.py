@@ -3,6 +3,7 @@
 session.py     Session: aiohttp's interface, `client.http`
 transport.py   all that is behind it, as a client puts it together
 call.py        one request over its attempts, as a middleware of that session
+hedged.py      one request that is sent twice when its answer is late
 attempt.py     one attempt, and how it ended recorded for its instance
 ending.py      how an attempt ended, from a response or an error
 retrying.py    what follows an attempt that failed
@@ -14,6 +15,7 @@ alarm.py       time limits that cost next to nothing
 services.py    the pool of each service, opened when it is first called
 routing.py     the session's connector: takes each attempt to the instance that was chosen for it
 connector.py   connections to one instance, each verified before it carries a request
+protocol.py    one connection: its age, and whether it is verified
 identity.py    how an instance proves that it is no stranger on its port
 links.py       the connections of one pool
 link.py        the connections to one instance, and how many are using them

@@ -43,9 +43,7 @@ class Attempt(Alarm):
 
     __slots__ = ("_began", "_link", "_turnstile", "node", "outcome")
 
-    def __init__(
-        self, service: Service, node: Node[Link], request: Routed, alarms: Alarms, when: float | None
-    ) -> None:
+    def __init__(self, service: Service, node: Node[Link], request: Routed, alarms: Alarms, when: float | None) -> None:
         Alarm.__init__(self, alarms, when)
         link = node.link
         assert link is not None, "a node is chosen only while it has a link"

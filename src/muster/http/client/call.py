@@ -14,7 +14,7 @@ from muster.call.deadline import deadline_of, remaining
 from muster.http.client.attempt import Answer, Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
-from muster.http.client.methods import IDEMPOTENCY_KEY, SAFE
+from muster.http.client.methods import SAFE, is_idempotent
 from muster.http.client.onward import TIMEOUT, written
 from muster.http.client.retrying import Calling, Retrying
 from muster.http.client.routing import Routed
@@ -29,6 +29,7 @@ class Terms:
     `own`: seconds for the head of the answer, as far as the caller says; None for no end. `silence`: seconds that may
     pass within the body. `onward`: the deadline is for the body too, so that the instance is told. `idempotent`: the
     caller declares it so. `name`: the service as a URL spells it that has upper case in it; empty for any other.
+    `once`: it is tried once.
     """
 
     own: float | None
@@ -36,19 +37,20 @@ class Terms:
     onward: bool = False
     idempotent: bool = False
     name: str = ""
+    once: bool = False
 
 
 class Call:
     """One request. `deadline`: until when the head of its answer must be there, as `call.deadline.deadline_of` gives
-    it. `node`: where the present attempt is; None while there is none."""
+    it. `node`: where the present attempt is, or the first will be if that is decided; None while there is none."""
 
     __slots__ = ("_calling", "_deadline", "_terms", "node")
 
-    def __init__(self, calling: Calling, terms: Terms, deadline: float | None) -> None:
+    def __init__(self, calling: Calling, terms: Terms, deadline: float | None, node: Node[Link] | None = None) -> None:
         self._calling = calling
         self._terms = terms
         self._deadline = deadline
-        self.node: Node[Link] | None = None
+        self.node = node
 
     async def __call__(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """Send `request` to an instance of the service that its URL names, and to others where that is allowed.
@@ -60,10 +62,10 @@ class Call:
         assert isinstance(request, Routed), "this is a middleware of muster's own session"
         calling, terms, when = self._calling, self._terms, self._deadline
         service = calling.services.of(request.url, time.monotonic(), terms.name)
-        key = request.headers.get(service.key) if service.key else None
-        idempotent = terms.idempotent or request.method in SAFE or IDEMPOTENCY_KEY in request.headers
+        key = service.key_in(request) if service.key else None
+        idempotent = terms.idempotent or request.method in SAFE or is_idempotent(request)
         try:
-            node = service.entrance.choose((), key)
+            node = self.node or service.entrance.choose((), key)
         except MusterError:
             node = await self._wait(request, service, key)
         if terms.onward or calling.limited:
@@ -82,13 +84,17 @@ class Call:
                 answer = attempt.failed(error, self._limit(service, state, terms.own))
             else:
                 if attempt.answered(response, terms.silence):
+                    self.node = None
                     return response
             self.node = None
-            retrying = retrying or Retrying(calling, service, request, key, Attempts(idempotent, self._deadline))
+            retrying = retrying or Retrying(calling, service, request, key, self._nothing_sent(idempotent))
             other = await retrying.next(attempt, answer)
             if other is None:
                 return given(answer, attempt.node)
             node, when = other, self._until(request, service, retrying.state)
+
+    def _nothing_sent(self, idempotent: bool) -> Attempts:
+        return Attempts(idempotent, self._deadline, repeatable=not self._terms.once)
 
     async def _wait(self, request: aiohttp.ClientRequest, service: Service, key: str | None) -> Node[Link]:
         """The node for the first attempt, once an answer of the registry or the verdict of a connection is there."""

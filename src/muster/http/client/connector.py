@@ -10,9 +10,10 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
+from random import uniform
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp import hdrs
@@ -21,6 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from muster.http.client.dialing import Dialing
 from muster.http.client.errors import NotTaken, Stranger
 from muster.http.client.identity import HEADER, Verdict, health_path, judge, why_not
+from muster.http.client.protocol import Protocol
 from muster.model.instance import Instance
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 FIRST_ANSWER = 5.0
 """Seconds that an instance has to prove who it is."""
+
+JITTER = 0.2
+"""Of an age, either way."""
 
 
 Broken = Callable[[str], None]
@@ -59,6 +64,7 @@ class InstanceConnector(aiohttp.TCPConnector):
             limit=dialing.connections,
             keepalive_timeout=dialing.keepalive,
         )
+        self._factory = partial(_protocol, self._loop, dialing.age)  # type: ignore[assignment]
         self._instance = instance
         self.broken = broken
 
@@ -93,7 +99,6 @@ class VerifyingConnector(InstanceConnector):
     def __init__(self, instance: Instance, dialing: Dialing, broken: Broken, path: str) -> None:
         super().__init__(instance, dialing, broken)
         self._path = path
-        self._verified: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -103,18 +108,18 @@ class VerifyingConnector(InstanceConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             # A server that closes every connection after one answer has just proved itself on the one before.
-            if closing or connection.protocol in self._verified:
+            protocol = connection.protocol
+            assert isinstance(protocol, Protocol), "made by this connector"
+            if closing or protocol.verified:
                 return connection
             try:
-                closing = not await self._verify(connection, req)
+                closing = not await self._verify(connection, protocol, req)
             except Stranger as error:
                 self.broken(str(error))
                 raise
 
-    async def _verify(self, connection: Connection, req: aiohttp.ClientRequest) -> bool:
+    async def _verify(self, connection: Connection, protocol: Protocol, req: aiohttp.ClientRequest) -> bool:
         """Ask who answers, and return the connection to the pool; False if it cannot be used again."""
-        protocol = connection.protocol
-        assert protocol is not None, "it has just been connected"
         try:
             async with asyncio.timeout(FIRST_ANSWER):
                 verdict = await self._ask(connection, protocol, req)
@@ -127,7 +132,7 @@ class VerifyingConnector(InstanceConnector):
             raise Stranger(req.connection_key, why_not(self._instance, verdict))
         if protocol.should_close or not protocol.is_connected():
             return False
-        self._verified.add(protocol)
+        protocol.verified = True
         return True
 
     async def _ask(self, connection: Connection, protocol: ResponseHandler, req: aiohttp.ClientRequest) -> Verdict:
@@ -150,6 +155,11 @@ class VerifyingConnector(InstanceConnector):
             return verdict
         finally:
             answer.close()
+
+
+def _protocol(loop: asyncio.AbstractEventLoop, age: float | None) -> Protocol:
+    """Connections that were made together must not all be made anew together."""
+    return Protocol(loop, None if age is None else age * uniform(1 - JITTER, 1 + JITTER))
 
 
 def _has_ended(connection: Connection) -> bool:

@@ -7,6 +7,9 @@ from ssl import SSLContext
 
 from muster.model.errors import BadConfiguration
 
+OLD = 1800.0
+"""Seconds; half an hour makes the price, one handshake, invisible."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialing:
@@ -20,7 +23,9 @@ class Dialing:
 
     `keepalive`: how long an idle connection is kept. A server that closes it in the very moment in which a request is
     sent makes that request fail, so this is less than the 5 s of uvicorn and Node.js. `connections`: to one instance
-    at once; further requests wait for one.
+    at once; further requests wait for one. `age`: after so long, give or take a fifth, a connection is closed with the
+    request that it carries then, so that certificates that were renewed, and hosts that resolve to another address,
+    come into use however busy it is; None: never.
     """
 
     tls: SSLContext | None = None
@@ -29,8 +34,10 @@ class Dialing:
     silence: float = 60.0
     keepalive: float = 4.0
     connections: int = 100
+    age: float | None = OLD
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration."""
-        if min(self.connect, self.silence, self.keepalive, self.connections) <= 0:
+        age = 1 if self.age is None else self.age
+        if min(self.connect, self.silence, self.keepalive, self.connections, age) <= 0:
             raise BadConfiguration(f"{self}: times and numbers are above 0")

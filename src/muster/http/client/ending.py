@@ -48,7 +48,7 @@ def of_status(status: int, headers: Mapping[str, str], seconds: float) -> Outcom
 
 
 def answered_so(outcome: Outcome) -> Outcome:
-    """What an outcome that is FULL says of the instance: it answered. The caller asks too often, and would elsewhere."""
+    """What an outcome that is FULL says of the instance: it answered. The caller asks too often, also elsewhere."""
     return Outcome(REFUSED, False, outcome.seconds)
 
 

@@ -23,14 +23,15 @@ from muster.model.outcome import Outcome
 
 @dataclass(frozen=True)
 class Calling:
-    """How requests are made. `retries(name)` tells whether failed attempts may be repeated at this moment. `limited`:
-    attempts have a limit of their own."""
+    """How requests are made. `retries(name)` tells whether failed attempts may be repeated at this moment,
+    `hedges(name)` whether requests may be sent twice. `limited`: attempts have a limit of their own."""
 
     services: Services
     alarms: Alarms
     retrier: Retrier
     observe: Observer
     retries: Callable[[str], bool]
+    hedges: Callable[[str], bool]
     limited: bool
 
 
@@ -54,15 +55,20 @@ class Retrying:
         self._tell(attempt, answer, decision)
         if isinstance(decision, Fail):
             return None
-        other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, answer)
+        try:
+            other = await self._find(decision.seconds if isinstance(decision, Wait) else 0.0, answer)
+        except BaseException:
+            _drop(answer)
+            raise
         if other is not None:
-            await self._make_way(answer)
+            _drop(answer)
+            await self._request.close()  # nothing reads its body any more
         return other
 
     def _decide(self, outcome: Outcome) -> Decision:
         body = self._request.body
         repeatable = outcome.unprocessed or not body or not body.consumed
-        self.state = replace(self.state.after(outcome), repeatable=repeatable)
+        self.state = replace(self.state.after(outcome), repeatable=repeatable and self.state.repeatable)
         if not self._calling.retries(self._service.name):
             return Fail()
         elsewhere = self._service.pool.elsewhere(self._tried)
@@ -79,12 +85,6 @@ class Retrying:
                 answer.add_note(f"and then: {error or self._service.pool.why()}")
             return None
 
-    async def _make_way(self, answer: Answer) -> None:
-        """Drop an answer, and wait until nothing reads the body of the request any more."""
-        if isinstance(answer, aiohttp.ClientResponse):
-            answer.release()
-        await self._request.close()
-
     def _tell(self, attempt: Attempt, answer: Answer, decision: Decision) -> None:
         """Tell the observer of an attempt that failed, unless it ended with an answer of the application (4xx)."""
         name, observe = self._service.name, self._calling.observe
@@ -96,3 +96,8 @@ class Retrying:
         instance_id, number = attempt.node.instance.id, self.state.sent + self.state.resent
         retrying = not isinstance(decision, Fail)
         observe(AttemptFailed(name, method, instance_id, attempt.outcome.code, number, retrying=retrying))
+
+
+def _drop(answer: Answer) -> None:
+    if isinstance(answer, aiohttp.ClientResponse):
+        answer.release()

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
+import aiohttp
 from yarl import URL
 
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.selector import ANY, Selector
 from muster.call.breaker import Concurrency
+from muster.call.hedge import Hedger, Hedging
 from muster.client.pool import Pool
 from muster.client.turnstile import Turnstile
 from muster.http.client.dialing import Dialing
@@ -34,7 +36,8 @@ SECURE = frozenset({"https", "wss"})
 class Opening:
     """How pools are opened. `spawn` owns the tasks that keep connections; `ejects(name)` tells whether failures may be
     held against the instances of `name` at this moment; `concurrency`: limits for requests under way, or None for none;
-    `datacenters` and `selector` narrow down who is called."""
+    `hedging`: when requests are sent twice, or None for never; `datacenters` and `selector` narrow down who is
+    called."""
 
     hub: Hub
     spawn: Spawn
@@ -43,6 +46,7 @@ class Opening:
     balancing: Balancing = BALANCING
     ejects: Callable[[str], bool] = lambda name: True
     concurrency: Concurrency | None = None
+    hedging: Hedging | None = None
     datacenters: tuple[str, ...] = ()
     selector: Selector = ANY
 
@@ -58,11 +62,16 @@ class Service:
     turnstile: Turnstile[Link] | None
     subscription: Subscription
     links: Links
+    hedger: Hedger | None
     used: float = 0.0
 
     def __post_init__(self) -> None:
         self.entrance = self.turnstile or self.pool
         self.key = self.pool.key
+
+    def key_in(self, request: aiohttp.ClientRequest) -> str | None:
+        """What `request` has in common with others, for a picker that hashes."""
+        return request.headers.get(self.key) if self.key else None
 
 
 class Services:
@@ -125,7 +134,8 @@ class Services:
         )
         limits = opening.concurrency
         turnstile = None if limits is None else Turnstile(pool, limits, opening.observe)
-        return Service(name, pool, turnstile, subscription, links)
+        hedger = None if opening.hedging is None else Hedger(opening.hedging)
+        return Service(name, pool, turnstile, subscription, links, hedger)
 
     def _let_go(self, unwanted: Callable[[Service], bool]) -> set[Service]:
         """Requests under way may finish."""

@@ -16,6 +16,7 @@ from muster.call.deadline import deadline_of
 from muster.http.client.attempt import Send
 from muster.http.client.call import Call, Terms
 from muster.http.client.dialing import Dialing
+from muster.http.client.hedged import HedgedCall
 from muster.http.client.naming import spelled
 from muster.http.client.retrying import Calling
 from muster.http.client.routing import Routed, Router
@@ -51,7 +52,8 @@ class Session:
         self._calling = calling
         self._timeout = None if timeout is None or math.isinf(timeout) else timeout
         self._deposit = calling.retrier.budget.deposit
-        self._kind = Call
+        self._kind = Call if calling.retrier.policy.hedging is None else HedgedCall
+        self._server_name = dialing.server_name
         self._dialing = dialing
         self._terms = Terms(self._timeout, dialing.silence)
         self._narrowed: dict[tuple[tuple[str, ...], Selector], Session] = {}
@@ -131,14 +133,17 @@ class Session:
     def _send(self, method: str, url: str | URL, idempotent: bool, options: dict[str, Any]) -> Answer:
         now = time.monotonic()
         self._deposit(now)
-        name = "" if isinstance(url, URL) or url.islower() else spelled(url)
-        if idempotent or name or "timeout" in options or serving.get() is not None:
+        name = "" if isinstance(url, URL) or url == url.lower() else spelled(url)
+        if options or idempotent or name or self._server_name is not None:
+            self._check(options)
             call = self._particular(now, options, idempotent, name)
+            middlewares = (*options.pop("middlewares", ()), call)
+        elif serving.get() is not None:
+            middlewares = (self._particular(now, options, idempotent, name),)
         else:
-            call = self._kind(self._calling, self._terms, None if self._timeout is None else now + self._timeout)
-        options["middlewares"] = (*options["middlewares"], call) if "middlewares" in options else (call,)
-        self._check(options)
-        return self._session.request(method, url, **options)
+            deadline = None if self._timeout is None else now + self._timeout
+            middlewares = (self._kind(self._calling, self._terms, deadline),)
+        return self._session.request(method, url, middlewares=middlewares, **options)
 
     async def _handshake(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
         """The middleware for what aiohttp sends by itself, to open a websocket. Nobody is told of a time limit: it is
@@ -158,7 +163,8 @@ class Session:
         head = own
         if left is not None:
             timeout, head = _shortened(timeout, left), within(own)
-        options["timeout"] = timeout
+        if timeout is not self._session.timeout:
+            options["timeout"] = timeout
         terms = Terms(own, silence, bool(timeout.total), idempotent, name)
         return self._kind(self._calling, terms, deadline_of(head, now))
 
@@ -171,8 +177,8 @@ class Session:
     def _check(self, options: dict[str, Any]) -> None:
         if "proxy" in options and options["proxy"] is not None:
             raise ValueError("instances are called directly: proxy= cannot be used")
-        if self._dialing.server_name is not None:
-            options.setdefault("server_hostname", self._dialing.server_name)
+        if self._server_name is not None:
+            options.setdefault("server_hostname", self._server_name)
 
 
 def _shortened(timeout: aiohttp.ClientTimeout, left: float) -> aiohttp.ClientTimeout:

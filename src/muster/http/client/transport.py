@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from muster.call.attempt import Retrier
 from muster.client.pool import Pool
@@ -17,16 +18,24 @@ from muster.http.client.session import Session
 class HTTPTransport:
     """A session and the pools behind it. Made within the event loop that it is used in; close it there.
 
-    `timeout`: seconds for the head of an answer where a request names no time; None for no end. `retries(name)` tells
-    whether failed attempts of requests to `name` may be repeated at this moment.
+    `timeout`: seconds for the head of an answer where a request names no time; None for no end. For requests to `name`
+    at this moment, `retries(name)` tells whether failed attempts may be repeated, `hedges(name)` whether requests may
+    be sent twice.
     """
 
     def __init__(
-        self, opening: Opening, retrier: Retrier, *, timeout: float | None, retries: Callable[[str], bool]
+        self,
+        opening: Opening,
+        retrier: Retrier,
+        *,
+        timeout: float | None,
+        retries: Callable[[str], bool],
+        hedges: Callable[[str], bool] = lambda name: True,
     ) -> None:
-        self._services = Services(opening)
-        limited = retrier.policy.attempt_timeout is not None
-        calling = Calling(self._services, Alarms(), retrier, opening.observe, retries, limited)
+        policy = retrier.policy
+        self._services = Services(replace(opening, hedging=policy.hedging))
+        limited = policy.attempt_timeout is not None
+        calling = Calling(self._services, Alarms(), retrier, opening.observe, retries, hedges, limited)
         self.session = Session(calling, timeout, opening.dialing)
 
     def pool(self, name: str) -> Pool[Link]:
