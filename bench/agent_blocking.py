@@ -7,7 +7,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median
 
@@ -171,8 +171,7 @@ class _Registering:
 @asynccontextmanager
 async def _writing(served: Served) -> AsyncIterator[_Registering]:
     statuses: asyncio.Queue[int] = asyncio.Queue()
-    put: Callable[[Asker, int, float], None] = lambda asker, status, at: statuses.put_nowait(status)
-    asker = await load.connected(served.address, put)
+    asker = await load.connected(served.address, lambda asker, status, at: statuses.put_nowait(status))
     try:
         yield _Registering(asker, statuses)
     finally:

@@ -35,7 +35,7 @@ _CONNECTIONS = 16
 def measure(quick: bool = False) -> list[Figure]:
     with ExitStack() as stack:
         agent, consul = stack.enter_context(agent_process()), stack.enter_context(consul_process())
-        return [*_reading(agent, consul, quick), *_heartbeats(agent, consul, quick)] + _registering(quick)
+        return [*_reading(agent, consul, quick), *_heartbeats(agent, consul, quick), *_registering(quick)]
 
 
 # Reading
@@ -91,11 +91,10 @@ def _said(pattern: str, text: str) -> float:
 def _heartbeats(agent: Served, consul: Served, quick: bool) -> list[Figure]:
     instances, beats = (20, 200) if quick else (100, 5000)
     passes = [load.request("PUT", f"/v1/agent/check/pass/service:beat-{number}") for number in range(instances)]
-    turns = []
+    asked = [passes[number % instances] for number in range(beats)]
     for served in (agent, consul):
         load.run(load.ask_all(served.address, _registrations("beat", instances), 1))
-    for _ in range(2 if quick else 7):
-        turns.append([_asked(served, [passes[n % instances] for n in range(beats)]) for served in (agent, consul)])
+    turns = [[_asked(served, asked) for served in (agent, consul)] for _ in range(2 if quick else 7)]
     what = f"TTL passes over {_CONNECTIONS} connections"
     return [
         of_repeats(f"{what}: rate", [ours.rate for ours, _ in turns], "/s"),

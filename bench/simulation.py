@@ -25,6 +25,7 @@ from bench.chart import Chart
 from bench.figure import Figure
 from muster.balance.balancer import Balancer
 from muster.balance.balancing import Balancing
+from muster.balance.fleet import Fleet
 from muster.balance.load.inflight import InFlight
 from muster.balance.load.peak_ewma import PeakEWMA
 from muster.balance.nodes import Node
@@ -166,8 +167,9 @@ class Client:
         instances = tuple(Instance(f"i{number}", "sim", "10.0.0.1", 1 + number) for number in range(len(servers)))
         self._servers = {instance.id: server for instance, server in zip(instances, servers, strict=True)}
         balancing = Balancing(picker=lambda: calling.picker(world), outliers=calling.outliers)
-        self._balancer: Balancer[None] = Balancer("sim", balancing=balancing, connects=False, clock=world.clock)
-        self._balancer.take(Known("sim", instances))
+        fleet: Fleet[None] = Fleet("sim", balancing=balancing, connects=False, clock=world.clock)
+        fleet.take(Known("sim", instances))
+        self._balancer: Balancer[None] = Balancer(fleet)
         self._budget = RetryBudget(calling.budget, per_second=10.0 if calling.budget < 10 else 1e9)
         self._retrier = Retrier(RetryPolicy(attempts=calling.attempts, codes=TIMED_OUT), self._budget, world.rng)
         self._hedger = Hedger(calling.hedging) if calling.hedging else None
