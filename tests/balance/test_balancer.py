@@ -10,10 +10,10 @@ import pytest
 
 from muster.balance.balancer import Balancer
 from muster.balance.balancing import Balancing
+from muster.balance.fleet import Fleet
 from muster.balance.nodes import Node, Readiness
 from muster.balance.outlier import NO_EJECTION, Outliers
 from muster.balance.round_robin import RoundRobin
-from muster.balance.selector import Selector
 from muster.model.check import Health
 from muster.model.errors import BadConfiguration
 from muster.model.events import Event, InstanceEjected, InstanceReturned, PanicEntered, PanicLeft
@@ -37,28 +37,29 @@ class World:
         self.now = 1000.0
         self.ejects = ejects
         self.events: list[Event] = []
-        self.balancer: Balancer[str] = Balancer(
+        self.fleet: Fleet[str] = Fleet(
             "greeter",
-            Selector(protocol="grpc"),
+            "grpc",
             balancing or Balancing(picker=RoundRobin),
             ejects=lambda: self.ejects,
             observe=self.events.append,
             clock=lambda: self.now,
         )
-        self.balancer.take(Known("greeter", instances))
-        for node in tuple(self.balancer.nodes):
+        self.balancer = Balancer(self.fleet)
+        self.fleet.take(Known("greeter", instances))
+        for node in tuple(self.fleet.nodes):
             if node.fit:
                 self.ready(node)
         self.events.clear()
 
     def node(self, name: str) -> Node[str]:
-        return next(node for node in self.balancer.nodes if node.instance.id == name)
+        return next(node for node in self.fleet.nodes if node.instance.id == name)
 
     def ready(self, node: Node[str]) -> None:
-        self.balancer.report(node, Readiness.READY, "", "link")
+        self.fleet.report(node, Readiness.READY, "", "link")
 
     def down(self, name: str) -> None:
-        self.balancer.report(self.node(name), Readiness.DOWN, "refused", None)
+        self.fleet.report(self.node(name), Readiness.DOWN, "refused", None)
 
     def end(self, name: str, code: str = "OK", times: int = 1) -> None:
         node = self.node(name)
@@ -255,20 +256,20 @@ def test_ejection_can_be_switched_off_at_any_moment() -> None:
 
 def test_panic_lets_those_help_who_were_well_once() -> None:
     world = World(FIVE[:4] + critical(FIVE[4]))
-    world.balancer.take(Known("greeter", (FIVE[0], *critical(*FIVE[1:]))))
+    world.fleet.take(Known("greeter", (FIVE[0], *critical(*FIVE[1:]))))
     assert world.seen() == {"a", "b", "c", "d"}, "e was never seen passing"
     assert world.events == [PanicEntered("greeter", 1, 4, 3)]
     world.down("b")
     assert world.seen() == {"a", "c", "d"}
     world.now += 7
-    world.balancer.take(Known("greeter", (*FIVE[:3], *critical(*FIVE[3:]))))
+    world.fleet.take(Known("greeter", (*FIVE[:3], *critical(*FIVE[3:]))))
     assert world.seen() == {"a", "c"}
     assert world.events[-1] == PanicLeft("greeter", 7.0)
 
 
 def test_half_is_no_panic() -> None:
     world = World(FIVE[:4])
-    world.balancer.take(Known("greeter", (*FIVE[:2], *critical(*FIVE[2:4]))))
+    world.fleet.take(Known("greeter", (*FIVE[:2], *critical(*FIVE[2:4]))))
     assert world.seen() == {"a", "b"}
     assert world.events == []
 
@@ -282,47 +283,48 @@ def test_the_ejected_help_in_panic() -> None:
 
 def test_no_panic_where_none_is_wanted() -> None:
     world = World(balancing=Balancing(panic=0.0))
-    world.balancer.take(Known("greeter", critical(*FIVE)))
+    world.fleet.take(Known("greeter", critical(*FIVE)))
     assert world.seen() == set()
 
 
 def test_newcomers_that_connect_are_no_reason_to_panic() -> None:
     world = World(FIVE[:1])
-    world.balancer.take(Known("greeter", FIVE))
+    world.fleet.take(Known("greeter", FIVE))
     assert world.seen() == {"a"}
     assert not world.balancer.explain().panic
 
 
 def test_the_doubtful_come_after_the_believed() -> None:
     world = World()
-    world.balancer.take(Known("greeter", FIVE[:3], doubtful=FIVE[3:]))
+    world.fleet.take(Known("greeter", FIVE[:3], doubtful=FIVE[3:]))
     assert world.seen() == {"a", "b", "c"}
-    world.balancer.take(Known("greeter", FIVE[:1], doubtful=FIVE[1:]))
+    world.fleet.take(Known("greeter", FIVE[:1], doubtful=FIVE[1:]))
     assert world.seen() == set("abcde")
     assert not world.balancer.explain().panic
     world.down("e")
     assert world.seen() == set("abcd")
-    assert len(world.balancer.nodes) == 4, "its connection was all that spoke for it"
-    world.balancer.take(Known("greeter", FIVE))
-    assert not any(node.doubtful for node in world.balancer.nodes)
+    assert len(world.fleet.nodes) == 4, "its connection was all that spoke for it"
+    world.fleet.take(Known("greeter", FIVE))
+    assert not any(node.doubtful for node in world.fleet.nodes)
 
 
 def test_nobody_becomes_known_by_being_doubtful() -> None:
     world = World(FIVE[:1])
-    world.balancer.take(Known("greeter", (), doubtful=FIVE))
+    world.fleet.take(Known("greeter", (), doubtful=FIVE))
     assert world.seen() == {"a"}
 
 
 def test_without_connections_the_last_call_tells_who_is_there() -> None:
-    balancer: Balancer[None] = Balancer("greeter", connects=False)
-    balancer.take(Known("greeter", FIVE[:2]))
-    served, failed = balancer.nodes
+    fleet: Fleet[None] = Fleet("greeter", connects=False)
+    balancer = Balancer(fleet)
+    fleet.take(Known("greeter", FIVE[:2]))
+    served, failed = fleet.nodes
     for node, code in ((served, "OK"), (failed, "UNAVAILABLE")):
         node.begin()
         node.end(Outcome(code))
-    balancer.take(Known("greeter", critical(*FIVE[:2])))
+    fleet.take(Known("greeter", critical(*FIVE[:2])))
     assert {balancer.choose() for _ in range(20)} == {served}
-    balancer.take(Absent("greeter"))
+    fleet.take(Absent("greeter"))
     assert balancer.choose() is None
 
 
@@ -333,7 +335,7 @@ def test_newcomers_come_to_their_share_slowly() -> None:
     world = World(FIVE[:1], Balancing(picker=RoundRobin, slow_start=10.0))
     world.now += 60
     world.balancer.choose()
-    world.balancer.take(Known("greeter", FIVE[:2]))
+    world.fleet.take(Known("greeter", FIVE[:2]))
     world.ready(world.node("b"))
     shares = []
     for _ in range(12):
@@ -347,7 +349,7 @@ def test_newcomers_come_to_their_share_slowly() -> None:
 
 def test_a_node_under_a_new_description_has_its_new_weight() -> None:
     world = World(FIVE[:2])
-    world.balancer.take(Known("greeter", (replace(FIVE[0], weight=3), FIVE[1])))
+    world.fleet.take(Known("greeter", (replace(FIVE[0], weight=3), FIVE[1])))
     picks = Counter(node.instance.id for _ in range(400) if (node := world.balancer.choose()))
     assert 299 <= picks["a"] <= 301
 
@@ -355,8 +357,8 @@ def test_a_node_under_a_new_description_has_its_new_weight() -> None:
 def test_newcomers_to_a_large_set_are_taken_in_together() -> None:
     many = tuple(replace(FIVE[0], id=str(number), port=1 + number) for number in range(1_000))
     world = World(())
-    world.balancer.take(Known("greeter", many))
-    first, *others = world.balancer.nodes
+    world.fleet.take(Known("greeter", many))
+    first, *others = world.fleet.nodes
     world.ready(first)
     assert world.balancer.choose() is first, "nobody waits while there is nobody else"
     for node in others:

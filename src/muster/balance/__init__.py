@@ -1,6 +1,7 @@
 """Choosing an instance: which ones may be called, and which of them is next. No I/O and no await in this folder.
 
-balancer.py         Balancer: snapshots, verdicts and outcomes in, nodes out; what a pool is made of
+fleet.py            Fleet: snapshots, verdicts and outcomes in; the standing of each instance, known once for all
+balancer.py         Balancer: nodes of a fleet out, those that a selector wants; what a pool is made of
 balancing.py        Balancing: how a client chooses, in numbers
 nodes.py            Node: an instance and what this client knows of it; Nodes: carried over from snapshot to snapshot
 selector.py         Selector: which instances a caller wants; version.py: what its versions mean

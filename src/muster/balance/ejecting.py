@@ -61,11 +61,14 @@ class Ejecting(Generic[L]):
         if node.ejection is not None:
             self._again(node, now)
 
-    def trial(self, tried: Collection[Node[L]], now: float) -> Node[L] | None:
-        """The node that the next call shall try, if there is one that can be called and is not in `tried`."""
+    def trial(self, tried: Collection[Node[L]], among: Collection[Node[L]] | None, now: float) -> Node[L] | None:
+        """The node that the next call shall try, if there is one that can be called, is not in `tried`, and is one of
+        `among`, where that is given."""
         for node in self.on_trial:
             ejection = node.ejection
-            if ejection is not None and node.fit and node.readiness is Readiness.READY and node not in tried:
+            if ejection is None or node in tried or not (among is None or node in among):
+                continue
+            if node.fit and node.readiness is Readiness.READY:
                 self.on_trial.remove(node)
                 ejection.trial, ejection.until = True, now + self._policy.patience
                 self.due = min(self.due, ejection.until)

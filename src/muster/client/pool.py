@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
 from typing import Generic
 
 from muster.balance.balancer import Balancer
@@ -16,23 +12,13 @@ from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.nodes import Node, Readiness
 from muster.balance.selector import ANY, Selector
-from muster.client.connector import Connection, Connector, LinkT
+from muster.client.connector import Connector, LinkT
 from muster.client.lease import Lease
+from muster.client.members import Members, always
 from muster.model.errors import MusterError, NoInstances, RegistryUnavailable
 from muster.model.events import Observer, ignore
-from muster.model.snapshot import Absent, Known, Pending, Snapshot, Stale
+from muster.model.snapshot import Pending, Snapshot
 from muster.watch.latest import Latest
-
-SLICE = 0.005
-"""Seconds in which connections are begun in one piece: a gRPC channel takes 0.1 ms, and 10,000 of them are a second."""
-
-
-PART = 2_000
-"""Instances that are taken in at a time at first."""
-
-
-def always() -> bool:
-    return True
 
 
 class Pool(Generic[LinkT]):
@@ -54,38 +40,38 @@ class Pool(Generic[LinkT]):
         observe: Observer = ignore,
     ) -> None:
         """`ejects` tells whether calls may be held against an instance at this moment."""
-        self.name = latest.value.name
-        self.key = balancing.key
-        self._latest = latest
-        self._connector = connector
-        self._balancer: Balancer[LinkT] = Balancer(
-            self.name,
-            replace(selector, protocol=protocol or selector.protocol),
-            balancing,
-            connects=connector is not None,
-            ejects=ejects,
-            observe=observe,
-        )
-        self._connections: dict[Node[LinkT], Connection] = {}
-        self._unconnected: deque[Node[LinkT]] = deque()
+        self._begin(Members(latest, protocol, connector, balancing, ejects, observe), selector)
+
+    @classmethod
+    def of(cls, members: Members[LinkT], selector: Selector) -> Pool[LinkT]:
+        """A pool of what `members` have, which other pools may share: its connections, and what is known of each."""
+        pool = cls.__new__(cls)
+        pool._begin(members, selector)
+        return pool
+
+    def _begin(self, members: Members[LinkT], selector: Selector) -> None:
+        self.name = members.name
+        self.key = members.fleet.balancing.key
+        self._members = members
+        self._balancer: Balancer[LinkT] = Balancer(members.fleet, selector)
         self._waiting: set[asyncio.Future[None]] = set()
-        self._unlisten: Callable[[], None] | None = None
-        self._working = False
-        self._growing = False
+        self._open = False
         self._closed = False
 
     def open(self) -> None:
         """Follow the snapshots from now on, beginning with the present one."""
-        if self._unlisten is None and not self._closed:
-            self._unlisten = self._latest.listen(self._take)
-            self._take(self._latest.value)
+        if not self._open and not self._closed:
+            self._open = True
+            self._members.enter(self)
 
     def close(self) -> None:
-        """Choose nobody any more and close every connection; work under way may finish. May be called again."""
-        if self._unlisten is not None:
-            self._unlisten()
-        self._take(Absent(self.name))
-        self._closed = True
+        """Choose nobody any more and close every connection that no other pool shares; work under way may finish. May
+        be called again."""
+        if not self._closed:
+            self._closed = True
+            self._members.leave(self)
+            self._balancer.close()
+            self.notify()
 
     def choose(self, tried: Collection[Node[LinkT]] = (), key: str | None = None) -> Node[LinkT]:
         """The node for one attempt, not one of `tried` if there is another. Returns at once.
@@ -94,7 +80,7 @@ class Pool(Generic[LinkT]):
         attempt calls `node.begin` and `link.hold` in the same step of the event loop.
         Raises NoInstances where nobody can be called now, and RegistryUnavailable where nothing is known yet.
         """
-        node = self._balancer.choose(tried, key)
+        node = None if self._closed else self._balancer.choose(tried, key)
         if node is None:
             raise self._nobody()
         return node
@@ -131,31 +117,31 @@ class Pool(Generic[LinkT]):
     @property
     def busy(self) -> bool:
         """Whether a change is still being worked on: connections that are not begun yet, tables of the picker."""
-        return self._working or self._growing
+        return self._members.busy
 
     @property
     def ready(self) -> bool:
         """Whether `choose` would find somebody now."""
-        return self._balancer.ready
+        return not self._closed and self._balancer.ready
 
     @property
     def undecided(self) -> bool:
         """Whether an answer or a verdict is due, so that waiting may help soon."""
-        snapshot = self._latest.value
-        return (isinstance(snapshot, Pending) and not snapshot.why) or self._balancer.undecided
+        snapshot = self._members.snapshot
+        return not self._closed and ((isinstance(snapshot, Pending) and not snapshot.why) or self._balancer.undecided)
 
     def elsewhere(self, tried: Collection[Node[LinkT]]) -> bool:
         """Whether a node that is not one of `tried` may be called now."""
         return self._balancer.elsewhere(tried)
 
     def explain(self, key: str | None = None) -> Explanation:
-        """Every instance, why it is called or not, and which would be chosen for `key`; takes a turn where there are
-        turns."""
+        """Every instance, why it is called or not, and who would be chosen now for `key`; for policies with turns it
+        takes one."""
         return self._balancer.explain(key)
 
     def speaks_only(self, protocol: str) -> bool:
         """Whether somebody is registered, and everybody with `protocol` alone."""
-        nodes = self._balancer.nodes
+        nodes = self._members.fleet.nodes
         return len(nodes) > 0 and all(node.instance.protocol == protocol for node in nodes)
 
     def why(self) -> str:
@@ -164,7 +150,7 @@ class Pool(Generic[LinkT]):
 
     def suspect(self, node: Node[LinkT], why: str) -> None:
         """Choose `node` no more until its connection reports anew: the caller saw that its link is broken."""
-        self._report(node, Readiness.CONNECTING, why, None)
+        self._members.report(node, Readiness.CONNECTING, why, None)
 
     async def changed(self) -> None:
         """Returns when something has changed after the call: a snapshot, a connection, or that the pool is closed."""
@@ -175,100 +161,36 @@ class Pool(Generic[LinkT]):
         finally:
             self._waiting.discard(future)
 
-    def _take(self, snapshot: Snapshot) -> None:
-        if self._closed:
-            return
-        change = self._balancer.take(self._part(snapshot))
-        for node in change.removed:
-            self._disconnect(node)
-        if self._connector is not None:
-            self._unconnected.extend((*change.added, *change.changed))
-        self._change()
+    # For its members.
 
-    def _part(self, snapshot: Snapshot) -> Snapshot:
-        """What of a snapshot to take now. The first of a large name is taken in parts, turn by turn of the loop: 10,000
-        instances at once are some 15 ms, and as much again for the garbage collector."""
-        here = len(self._balancer.nodes)
-        large = isinstance(snapshot, Known | Stale) and len(snapshot.instances) > here + PART
-        if not large or (here and not self._growing) or not _is_on_loop():
-            self._growing = False
-            return snapshot
-        assert isinstance(snapshot, Known | Stale)
-        self._growing = True
-        asyncio.get_running_loop().call_soon(self._grow)
-        return replace(snapshot, instances=snapshot.instances[: here + PART])
-
-    def _grow(self) -> None:
-        if self._growing:
-            self._take(self._latest.value)
-
-    def _connect(self, node: Node[LinkT], connector: Connector[LinkT]) -> None:
-        """Connections are opened once the registry calls a node healthy, and kept through bad times."""
-        if node.gone:
-            return
-        if node.outside:
-            self._disconnect(node)
-            self._balancer.disconnected(node)
-        elif node.fit and not node.doubtful and node not in self._connections:
-            self._connections[node] = connector.connect(node.instance, partial(self._report, node))
-
-    def _disconnect(self, node: Node[LinkT]) -> None:
-        connection = self._connections.pop(node, None)
-        if connection is not None:
-            connection.close()
-
-    def _report(self, node: Node[LinkT], readiness: Readiness, why: str, link: LinkT | None) -> None:
-        if node.gone:
-            return
-        self._balancer.report(node, readiness, why, link)
-        if node.gone:
-            self._disconnect(node)
-        self._change()
-
-    def _change(self) -> None:
+    def notify(self) -> None:
+        """Something has changed."""
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
-        if not self._working and (self._unconnected or self._balancer.sliced):
-            self._work()
 
-    def _work(self) -> None:
-        """Begin to connect, and let the picker build its tables, slice by slice; the first slice at once. Where there
-        is no loop, there is none to hold up."""
-        if not _is_on_loop():
-            while self._work_on():
-                pass
-            return
-        self._working = not self._closed and self._work_on()
-        if self._working:
-            asyncio.get_running_loop().call_soon(self._work)
+    def wants(self, node: Node[LinkT]) -> bool:
+        """Whether the node is worth a connection to it."""
+        return self._balancer.wants(node)
 
-    def _work_on(self) -> bool:
-        """One slice. Returns whether something is left."""
-        until = time.perf_counter() + SLICE
-        while self._unconnected and self._connector is not None:
-            self._connect(self._unconnected.popleft(), self._connector)
-            if time.perf_counter() >= until:
-                return True
+    @property
+    def sliced(self) -> bool:
+        """Whether there may be something for `work`, after every change."""
+        return self._balancer.sliced
+
+    def work(self) -> bool:
+        """Let the picker do a slice of its work. Returns whether something is left."""
         return self._balancer.work()
 
     def _nobody(self) -> MusterError:
-        snapshot = self._latest.value
+        snapshot = self._members.snapshot
         if self._closed:
             return NoInstances(self.name, "the client is closed", known=True)
         if isinstance(snapshot, Pending):
             return RegistryUnavailable(f"nothing is known of {self.name!r} yet: {snapshot.why or 'no answer so far'}")
-        if not len(self._balancer.nodes):
+        if not len(self._members.fleet.nodes):
             return NoInstances(self.name, "the registry knows nobody of that name")
         return NoInstances(self.name, self._balancer.summary(), known=True)
-
-
-def _is_on_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 PATIENCE = 5.0

@@ -8,6 +8,7 @@ from functools import partial
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.selector import ANY, Selector
 from muster.client.connector import Link
+from muster.client.members import Members
 from muster.client.pool import Pool
 from muster.model.events import Observer, ignore
 from muster.watch.hub import Hub, Subscription
@@ -28,7 +29,8 @@ class Pools:
         self._balancing = balancing
         self._ejects = ejects
         self._observe = observe
-        self._open: dict[tuple[str, Selector], tuple[Subscription, Pool[Link]]] = {}
+        self._open: dict[tuple[str, Selector], Pool[Link]] = {}
+        self._watched: dict[str, tuple[Subscription, Members[Link]]] = {}
 
     def of(self, name: str, selector: Selector = ANY) -> Pool[Link]:
         """The pool of the instances of `name` that `selector` wants: the same one until `close`. Following begins now.
@@ -37,20 +39,22 @@ class Pools:
         """
         key = name, selector
         if key not in self._open:
-            watching = self._hub.watch(name)
-            pool: Pool[Link] = Pool(
-                watching.latest,
-                selector=selector,
-                balancing=self._balancing,
-                ejects=partial(self._ejects, name),
-                observe=self._observe,
-            )
-            self._open[key] = watching, pool
-            pool.open()
-        return self._open[key][1]
+            self._open[key] = Pool.of(self._members_of(name), selector)
+            self._open[key].open()
+        return self._open[key]
 
     def close(self) -> None:
         while self._open:
-            _, (watching, pool) = self._open.popitem()
+            _, pool = self._open.popitem()
             pool.close()
+        while self._watched:
+            _, (watching, _) = self._watched.popitem()
             watching.close()
+
+    def _members_of(self, name: str) -> Members[Link]:
+        if name not in self._watched:
+            watching = self._hub.watch(name)
+            ejects = partial(self._ejects, name)
+            members: Members[Link] = Members(watching.latest, "", None, self._balancing, ejects, self._observe)
+            self._watched[name] = watching, members
+        return self._watched[name][1]

@@ -113,7 +113,11 @@ class Channel(grpc.aio.Channel):  # type: ignore[misc]
         await self.close()
 
     async def close(self, grace: float | None = None) -> None:
-        """Take no more calls; cancel those under way, after `grace` seconds if given."""
+        """Take no more calls; cancel those under way, after `grace` seconds if given.
+
+        Channels to the same name share connections. While another of them is open, calls that are under way on this
+        one may finish.
+        """
         await self._close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:

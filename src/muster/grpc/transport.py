@@ -22,6 +22,7 @@ from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.hedge import Hedger
 from muster.call.retry import RETRIES, Idempotent, RetryPolicy
 from muster.client.connector import Report
+from muster.client.members import Members
 from muster.client.pool import Pool
 from muster.client.turnstile import Turnstile
 from muster.grpc.channel import Channel
@@ -161,6 +162,7 @@ class GrpcTransport:
         self._rng = Random()
         self.retrier = Retrier(policy, RetryBudget(), self._rng)
         self._open: dict[_Key, _Service] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], _Found] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._group: asyncio.TaskGroup | None = None
 
@@ -205,18 +207,9 @@ class GrpcTransport:
         return service
 
     def _new_service(self, key: _Key) -> _Service:
-        name, datacenters, selector = key
-        watching = self._hub.watch(name, datacenters)
-        links = _Links(self._dialing, self.spawn, self._rng)
-        pool: Pool[Link] = Pool(
-            watching.latest,
-            GRPC,
-            connector=links,
-            selector=selector,
-            balancing=self._balancing,
-            ejects=partial(self._ejects, name),
-            observe=self._observe,
-        )
+        name, _, selector = key
+        found = self._found_for(key)
+        pool = Pool.of(found.members, selector)
         hedging = self.retrier.policy.hedging
         calling = Calling(
             self.retrier,
@@ -229,14 +222,32 @@ class GrpcTransport:
             None if hedging is None else Hedger(hedging),
             partial(self._hedges, name),
         )
-        return _Service(watching, links, pool, calling, Channel(pool, calling, partial(self._close, key)))
+        found.users += 1
+        return _Service(found, pool, calling, Channel(pool, calling, partial(self._close, key)))
+
+    def _found_for(self, key: _Key) -> _Found:
+        """What channels to the same name in the same datacenters share."""
+        name, datacenters, _ = key
+        found = self._found.get((name, datacenters))
+        if found is None:
+            watching = self._hub.watch(name, datacenters)
+            links = _Links(self._dialing, self.spawn, self._rng)
+            ejects = partial(self._ejects, name)
+            members = Members(watching.latest, GRPC, links, self._balancing, ejects, self._observe)
+            found = self._found[name, datacenters] = _Found(watching, links, members)
+        return found
 
     async def _close(self, key: _Key, grace: float | None) -> None:
         service = self._open.pop(key, None)
-        if service is not None:
-            service.pool.close()
-            service.watching.close()
-            await service.links.close(grace)
+        if service is None:
+            return
+        service.pool.close()
+        found = service.found
+        found.users -= 1
+        if not found.users:
+            del self._found[key[:2]]
+            found.watching.close()
+            await found.links.close(grace)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine as a task of this transport: it ends no later than the transport. It must not raise."""
@@ -249,17 +260,26 @@ class GrpcTransport:
         return task
 
 
-@dataclass(frozen=True)
-class _Service:
+@dataclass
+class _Found:
+    """The instances of a name and the connections to them, and how many channels share them."""
+
     watching: Watching
     links: _Links
+    members: Members[Link]
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class _Service:
+    found: _Found
     pool: Pool[Link]
     calling: Calling
     channel: Channel
 
 
 class _Links:
-    """The connections of one pool: its Connector."""
+    """The connections to the instances of one name: their Connector."""
 
     def __init__(self, dialing: Dialing, spawn: Spawn, rng: Random):
         self._dialing = dialing

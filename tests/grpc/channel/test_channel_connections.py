@@ -66,7 +66,7 @@ async def test_an_old_connection_is_replaced_and_no_call_fails(world: Any) -> No
     greeter.say.release.set()
     assert await slow == "g1"
     assert not world.told(InstanceEjected)
-    links = [service.links for service in transport._open.values()]
+    links = [found.links for found in transport._found.values()]
     await world.until(lambda: sum(not link.closed for each in links for link in each._links) <= 2)
 
 

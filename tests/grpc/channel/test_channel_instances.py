@@ -229,7 +229,7 @@ async def test_a_drained_stop_under_load_fails_no_call(world: Any) -> None:
     """The server stops once it has had time to finish what was on its way when it said that it drains."""
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     transport, stub = await connected(world, *greeters)
-    draining = next(node for node in transport.pool("greeter")._balancer.nodes if node.instance.id == "g1")
+    draining = next(node for node in transport.pool("greeter")._members.fleet.nodes if node.instance.id == "g1")
     stopping = False
     served: list[str] = []
 
