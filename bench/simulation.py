@@ -89,8 +89,11 @@ class Server:
     """Works on some calls at a time, and lets the others wait. A call that nobody waits for is dropped from the line
     where `cancels`, as gRPC does when it hears of it; else it is worked on all the same."""
 
-    def __init__(self, world: World, times: Callable[[Random], float], *, cancels: bool = True) -> None:
+    def __init__(
+        self, world: World, times: Callable[[Random], float], *, cancels: bool = True, workers: float = WORKERS
+    ) -> None:
         self._world = world
+        self._workers = workers
         self._times = times
         self._cancels = cancels
         self._line: deque[Job] = deque()
@@ -105,7 +108,7 @@ class Server:
         return job
 
     def _next(self) -> None:
-        while self._line and self._busy < WORKERS:
+        while self._line and self._busy < self._workers:
             job = self._line.popleft()
             if job.answer is None and self._cancels:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from bench import simulation
+from bench import overload, published, simulation
 from bench.chart import Chart
 
 from muster.call.hedge import Hedging
@@ -40,3 +40,14 @@ def test_every_call_ends_and_every_node_is_given_back() -> None:
 def test_charts_are_well_formed(log: bool) -> None:
     chart = Chart("title", "x", "y", {"a": [(1, 10), (100, 2500)], "b": [(1, 3)]}, log_x=log, log_y=log)
     assert len(ElementTree.fromstring(chart.svg()).findall("{*}polyline")) == 2
+
+
+def test_an_experiment_that_others_published() -> None:
+    for picker, theirs in published.THEIRS.items():
+        assert abs(published.experiment(picker) - theirs) < 0.6
+
+
+def test_a_limit_that_adapts_saves_a_service_that_has_too_much_to_do() -> None:
+    scene = overload.SCENES["overload"]
+    assert overload.run(scene, overload.LIMITERS["no limit"], 4.0).answered < 10
+    assert overload.run(scene, overload.LIMITERS["adaptive"], 4.0).answered > 90
