@@ -16,6 +16,7 @@ from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pairs
 from muster.agent.kv.sessions import Sessions
 from muster.agent.local import LocalServices, Timing
+from muster.agent.queries.queries import Queries
 from muster.agent.settings import InForce
 from muster.agent.store.coding import Undecodable
 from muster.agent.store.journal import Journal
@@ -37,6 +38,7 @@ class State:
     encoded: EncodedAnswers
     events: Events
     in_force: InForce
+    queries: Queries
 
     def wake(self, topics: Iterable[Topic]) -> None:
         """Tell of a change that is in no table: whoever waits for one of `topics` is woken."""
@@ -69,11 +71,13 @@ async def living_state(
     tables = Tables(first_index, changed)
     catalog, pairs = Catalog(tables), Pairs(tables)
     sessions = LivingSessions(tables, Sessions(tables, catalog, pairs))
+    queries = Queries(tables, lambda session_id: sessions.table.get(session_id) is not None)
+    sessions.table.ending.append(queries.drop_of)
     local = LocalServices(node, tables, catalog, timing)
 
     def begin(identity: Identity) -> State:
         answers, events = EncodedAnswers(), Events()
-        state = State(identity, tables, catalog, local, pairs, sessions, waiters, answers, events, in_force)
+        state = State(identity, tables, catalog, local, pairs, sessions, waiters, answers, events, in_force, queries)
         if journal is not None:
             _take_up(state, journal)
         state.put_back()

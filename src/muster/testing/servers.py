@@ -51,9 +51,10 @@ class ConsulServer:
 
     def __init__(self, binary: str, *arguments: str, data: Path | None = None) -> None:
         """`arguments` are further ones for `consul agent`, such as "-hcl", 'acl { enabled = true }'. It has no port
-        for other datacenters unless they say `-serf-wan-port`."""
+        for other datacenters, and none for DNS, unless they say `-serf-wan-port` or `-dns-port`."""
         kind = ["-dev"] if data is None else ["-server", "-bootstrap", f"-data-dir={data}", "-hcl", _QUICK]
-        self._command = [binary, "agent", *kind, "-bind=127.0.0.1", "-serf-wan-port=-1", *arguments]
+        self._command = [binary, "agent", *kind, "-bind=127.0.0.1", "-serf-wan-port=-1"]
+        self._arguments = arguments
         self._ports = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -114,7 +115,7 @@ class ConsulServer:
         self.kill()  # it has nothing to save, and leaving in order takes it half a second
 
     def _launch(self, tries: int) -> None:
-        command = [*self._command, *_port_arguments(self._ports)]
+        command = [*self._command, *_port_arguments(self._ports), *self._arguments]
         log = self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if tries > 1 and self._port_was_taken():

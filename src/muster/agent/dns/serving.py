@@ -9,11 +9,14 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
 from typing import TYPE_CHECKING
 
 from muster.agent.dns.reverse import AddressNames
 from muster.agent.dns.settings import DNS
 from muster.agent.dns.zone import Known
+from muster.agent.queries.executing import Executed, execute
+from muster.agent.queries.queries import BadQuery
 from muster.agent.state import State
 from muster.http.listening import listen
 from muster.http.server import Bound
@@ -62,8 +65,16 @@ async def serving_dns(state: State, settings: DNS | str) -> AsyncIterator[Bound]
 
 def known_by(state: State) -> Known:
     """What DNS tells of an agent."""
-    identity = state.identity
-    return Known(state.catalog, lambda name: None, AddressNames(state.catalog), identity.node, identity.datacenter)
+    identity, rng = state.identity, Random()
+
+    def executed(name: str) -> Executed | None:
+        try:
+            query = state.queries.meant_by(name)
+        except BadQuery:
+            return None
+        return None if query is None else execute(state.catalog, query, rng, identity.node)
+
+    return Known(state.catalog, executed, AddressNames(state.catalog), identity.node, identity.datacenter)
 
 
 def _abort(conversations: set[Conversation]) -> None:

@@ -6,7 +6,7 @@ becomes critical. The keys that it held are then let go or removed, and cannot b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -70,6 +70,8 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._on_node: dict[str, set[str]] = {}
         self._last = 1
+        self.ending: list[Callable[[Write, str], None]] = []
+        """Called within the write that ends a session, with its id: what hangs on it ends too."""
         tables.join(self._conclude, self)
 
     def __len__(self) -> int:
@@ -107,6 +109,8 @@ class Sessions:
             return
         write.put(self, session_id, None)
         write.topics.update((SESSIONS, session_at(session_id)))
+        for end in self.ending:
+            end(write, session_id)
         until = now + session.lock_delay / 1e9
         self._pairs.release_all(write, session_id, delete=session.behavior is Behavior.DELETE, until=until)
 
