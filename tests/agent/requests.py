@@ -26,10 +26,47 @@ class Asked(NamedTuple):
 
 _UUID = "01234567-89ab-cdef-0123-456789abcdef"
 _PARAMETERS = (
-    "passing tag index wait stale consistent cached max_stale pretty dc ns hash node-meta near filter note reason enable "
-    "replace-existing-checks recurse keys separator cas flags acquire release raw name node service payload token format "
-    "wan prune loglevel limit explain ttl segment"
-).split()
+    "passing",
+    "tag",
+    "index",
+    "wait",
+    "stale",
+    "consistent",
+    "cached",
+    "max_stale",
+    "pretty",
+    "dc",
+    "ns",
+    "hash",
+    "node-meta",
+    "near",
+    "filter",
+    "note",
+    "reason",
+    "enable",
+    "replace-existing-checks",
+    "recurse",
+    "keys",
+    "separator",
+    "cas",
+    "flags",
+    "acquire",
+    "release",
+    "raw",
+    "name",
+    "node",
+    "service",
+    "payload",
+    "token",
+    "format",
+    "wan",
+    "prune",
+    "loglevel",
+    "limit",
+    "explain",
+    "ttl",
+    "segment",
+)
 _VALUES = (
     "",
     "1",

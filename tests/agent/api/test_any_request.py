@@ -1,6 +1,6 @@
 """Whatever is asked, the API answers once, the short way as the usual way, and never with an error of its own making.
 
-MUSTER_FUZZ=40000 pytest tests/agent/api/test_any_request.py      a long run: so many sequences of some four requests
+MUSTER_FUZZ=40000 pytest tests/agent/api/test_any_request.py    so many sequences of some four
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
+from tests.agent.requests import Asked, examples, sequences
 
 from muster.agent.api.app import API
 from muster.agent.api.request import parse_target
@@ -20,7 +21,6 @@ from muster.agent.local import Timing
 from muster.agent.settings import InForce, Limits
 from muster.agent.state import living_state
 from muster.http.prompt import Reply, WholeRequest
-from tests.agent.requests import Asked, examples, sequences
 
 EXPECTED = {200, 301, 400, 401, 404, 405, 409, 413, 429, 500, 501, 503}
 """500 is what Consul answers to much that is the client's fault; a crash is no answer here, but an exception."""
