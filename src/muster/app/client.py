@@ -29,7 +29,7 @@ from muster.grpc.calls import Calls
 from muster.grpc.transport import Dialing, GrpcTransport
 from muster.grpc.typed_client import GRPCWay
 from muster.http.client.dialing import Dialing as HTTPDialing
-from muster.model.errors import BadConfiguration, RegistryUnavailable
+from muster.model.errors import BadConfiguration, Fault, RegistryUnavailable
 from muster.model.events import Observer
 from muster.model.instance import GRPC
 from muster.model.snapshot import Answer, Pending, Snapshot
@@ -220,7 +220,12 @@ class Client:
         """
         ways = self._ways(name, "", None, {}, ((), ANY))
         way = ways.now or await ways.known(self._timeout)
-        return msgspec.json.decode(await way.describe())
+        try:
+            return msgspec.json.decode(await way.describe())
+        except Fault as fault:
+            if fault.code not in ("UNIMPLEMENTED", "NOT_FOUND"):
+                raise
+            raise Fault("UNIMPLEMENTED", f"{name!r} has no typed handlers, which alone have a schema") from fault
 
     async def explain(self, name: str, *, key: str | None = None) -> Explanation:
         """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
