@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 
-from conftest import Web
+from web_server import Web
 
 
 async def main(id: str, port: str) -> None:
