@@ -6,6 +6,9 @@ store/        one way to change what the agent holds
 catalog/      what is registered: tables, indexes, views
 local.py      what is registered with this agent, and how it reaches the catalog
 checks/       how health is found out
+entries/      config entries
+autopilot.py  what would be done about servers that fail
+monitor.py    the log as a stream
 kv/           keys with values, and the sessions that lock them
 filter/       the filter language
 blocking.py   blocking queries: when an answer waits, and what wakes it

@@ -63,6 +63,7 @@ class Agent:
     ) -> None:
         self._settings = Settings(http=http, dns=dns, node=node, datacenter=datacenter, data_dir=data_dir)
         self._timing = timing or Timing()
+        self._left = asyncio.Event()
         self._stack = AsyncExitStack()
         self._bound: Bound | None = None
         self._dns: Bound | None = None
@@ -106,6 +107,11 @@ class Agent:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    async def left(self) -> None:
+        """Returns when a client has asked the agent to leave (PUT /v1/agent/leave): whoever entered it then ends it, as
+        `muster agent` does."""
+        await self._left.wait()
+
     def reload(self) -> None:
         """Read the configuration again: limits, services and checks are then as it says.
 
@@ -123,7 +129,7 @@ class Agent:
     async def _start(self, stack: AsyncExitStack) -> Bound:
         settings = self._settings
         node = settings.node or socket.gethostname()
-        in_force = InForce(settings.limits, self.reload)
+        in_force = InForce(settings.limits, self.reload, self._left.set)
         journal = None if settings.data_dir is None else await stack.enter_async_context(keeping(settings.data_dir))
         first = _first_index() if journal is None else max(_first_index(), journal.kept.last_index + 1)
         begin = await stack.enter_async_context(living_state(node, first, self._timing, in_force, journal))
@@ -144,6 +150,7 @@ class Agent:
             stack.callback(tasks.create_task(_save_renewed(state), name="save renewed").cancel)
             stack.callback(state.local.save_renewed)
         stack.callback(state.waiters.close)
+        stack.callback(state.monitors.close)
         api.set_result(API(state))
         if settings.dns is not None:
             self._dns = await stack.enter_async_context(serving_dns(state, settings.dns))

@@ -87,16 +87,26 @@ def _nothing_to_read() -> None:
     """An agent that was told by arguments what to be has no configuration to read again, which is no failure."""
 
 
+def _nobody_to_end_it() -> None:
+    """An agent that nobody waits for stays."""
+
+
 class InForce:
     """What may change while an agent runs: the limits, and why no programs may be run as checks (empty where they may);
-    and how to have its configuration read again.
+    how to have its configuration read again, and how to say that it is to end.
 
     `reload` blocks while it reads files. It raises BadConfiguration, and then everything stays as it was.
     """
 
-    __slots__ = ("limits", "refuse_scripts", "reload")
+    __slots__ = ("leave", "limits", "refuse_scripts", "reload")
 
-    def __init__(self, limits: Limits | None = None, reload: Callable[[], None] = _nothing_to_read) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        reload: Callable[[], None] = _nothing_to_read,
+        leave: Callable[[], None] = _nobody_to_end_it,
+    ) -> None:
         self.limits = limits or Limits()
         self.refuse_scripts = SCRIPTS_DISABLED
         self.reload = reload
+        self.leave = leave

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from muster.agent.autopilot import Autopilot
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.topics import Topic
 from muster.agent.encoded import EncodedAnswers
+from muster.agent.entries.entries import ConfigEntries
 from muster.agent.events import Events
 from muster.agent.identity import Identity, node_check, node_row, server_row
 from muster.agent.kv.expiry import LivingSessions
 from muster.agent.kv.pairs import Pairs
 from muster.agent.kv.sessions import Sessions
 from muster.agent.local import LocalServices, Timing
+from muster.agent.monitor import Monitors
 from muster.agent.queries.queries import Queries
 from muster.agent.settings import InForce
 from muster.agent.store.coding import Undecodable
@@ -26,7 +29,8 @@ from muster.agent.store.tables import Tables
 @dataclass(frozen=True, slots=True)
 class State:
     """One agent, without its listener: who it is; all its tables, among them the catalog, its own instances and checks,
-    keys and sessions; who waits, answers that were given before, user events, and the settings in force."""
+    keys, sessions, prepared queries, config entries and autopilot's settings; who waits, answers that were given
+    before, user events, streams of the log, and the settings in force."""
 
     identity: Identity
     tables: Tables
@@ -37,6 +41,9 @@ class State:
     waiters: Waiters
     encoded: EncodedAnswers
     events: Events
+    entries: ConfigEntries
+    autopilot: Autopilot
+    monitors: Monitors
     in_force: InForce
     queries: Queries
 
@@ -74,10 +81,25 @@ async def living_state(
     queries = Queries(tables, lambda session_id: sessions.table.get(session_id) is not None)
     sessions.table.ending.append(queries.drop_of)
     local = LocalServices(node, tables, catalog, timing)
+    entries, autopilot = ConfigEntries(tables), Autopilot(tables)
 
     def begin(identity: Identity) -> State:
-        answers, events = EncodedAnswers(), Events()
-        state = State(identity, tables, catalog, local, pairs, sessions, waiters, answers, events, in_force, queries)
+        state = State(
+            identity=identity,
+            tables=tables,
+            catalog=catalog,
+            local=local,
+            pairs=pairs,
+            sessions=sessions,
+            waiters=waiters,
+            encoded=EncodedAnswers(),
+            events=Events(),
+            entries=entries,
+            autopilot=autopilot,
+            monitors=Monitors(),
+            in_force=in_force,
+            queries=queries,
+        )
         if journal is not None:
             _take_up(state, journal)
         state.put_back()

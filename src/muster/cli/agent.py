@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from muster.cli.options import AsJSON
 from muster.cli.output import print_json, print_line
 from muster.cli.running import run, until_signalled
 from muster.model.errors import BadConfiguration
+from muster.watch.background import background_tasks
 
 if TYPE_CHECKING:
     from muster.agent import Agent
@@ -128,9 +130,19 @@ def _settings(config: Sequence[Path], given: Mapping[str, Any], level_chosen: bo
 async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) -> int:
     from muster.agent import Agent
 
-    async with Agent.configured(read) as running:
+    async with Agent.configured(read) as running, background_tasks() as tasks:
         hung_up = partial(_reload, running) if has_files else None
-        return await until_signalled(partial(_tell, "agent", running, as_json), hung_up=hung_up)
+        leaving = tasks.create_task(_end_when_left(running))
+        try:
+            return await until_signalled(partial(_tell, "agent", running, as_json), hung_up=hung_up)
+        finally:
+            leaving.cancel()
+
+
+async def _end_when_left(running: Agent) -> None:
+    """A client that asks the agent to leave ends the program as a supervisor would."""
+    await running.left()
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _reload(running: Agent) -> None:

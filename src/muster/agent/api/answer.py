@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -47,6 +48,21 @@ class Query:
     ask: Callable[[], Found[Answer]]
     patience: Patience
     steady: Callable[[], int] | None = None
+
+
+class Pieces(Protocol):
+    """What a stream sends."""
+
+    async def next(self) -> bytes:
+        """The next piece; empty at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer without an end of its own; `opened` begins it, and what it yields is sent."""
+
+    opened: Callable[[], AbstractContextManager[Pieces]]
 
 
 class Refused(Exception):

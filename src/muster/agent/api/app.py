@@ -15,12 +15,14 @@ from muster.agent.api import (
     agent_health,
     catalog,
     checks,
+    config,
     connect,
     events,
     health,
     kv,
     machine,
     maintenance,
+    monitor,
     nodes,
     operator,
     query,
@@ -30,13 +32,14 @@ from muster.agent.api import (
     status,
     transactions,
 )
-from muster.agent.api.answer import Answer, Query, Refused, text_answer
+from muster.agent.api.answer import Answer, Query, Refused, Stream, text_answer
 from muster.agent.api.kept import KeptReplies
 from muster.agent.api.lasting import Lasting
+from muster.agent.api.promise import Promise
 from muster.agent.api.request import Address, MalformedQuery, Params, Request, Told, parse_query, parse_target, told
 from muster.agent.api.routing import Handler, Router, redirect, wrong_method
+from muster.agent.api.streaming import stream
 from muster.agent.api.writing import VARY, headers_of, reply_of, written
-from muster.agent.api.promise import Promise
 from muster.agent.blocking import Found, TooManyWaiting, must_wait, resolve, wait_seconds
 from muster.agent.state import State
 from muster.http.asgi import Receive, Scope, Send
@@ -55,6 +58,8 @@ ROUTES: Final = Router(
         *services.ROUTES,
         *checks.ROUTES,
         *maintenance.ROUTES,
+        *monitor.ROUTES,
+        *config.ROUTES,
         *catalog.ROUTES,
         *registering.ROUTES,
         *nodes.ROUTES,
@@ -86,7 +91,7 @@ class _Call(NamedTuple):
     query: bytes
     gzip: bool
 
-    def made(self, state: State, body: bytes) -> Answer | Query:
+    def made(self, state: State, body: bytes) -> Answer | Query | Stream:
         return self.handler(state, Request(self.method, self.rest, self.params, self.query, body))
 
     def written(self, answer: Answer) -> Answer:
@@ -108,11 +113,13 @@ class API:
         self._rng = Random()
 
     def prompt(self, request: WholeRequest) -> Reply | Later | None:
-        """The answer, if there is one now, or a promise of it; None for a body that is too large, and for what has to
-        wait until it is on disk."""
-        lasting = self._lasting
-        if lasting is not None and lasting.is_behind:
-            return None
+        """The answer, if there is one now, or a promise of it; None for a body that is too large, and for a stream."""
+        if self._lasting is None:
+            return self._found(request)
+        position = self._lasting.position
+        return self._lasting.prompt(request, self._found(request), position)
+
+    def _found(self, request: WholeRequest) -> Reply | Later | None:
         said = told(request.headers)
         key = (request.target, said) if request.method == "GET" else None
         kept = None if key is None else self._kept.reply(key)
@@ -121,17 +128,20 @@ class API:
         call = _call(request.method, parse_target(request.target), said)
         if isinstance(call, Answer):
             return reply_of(call)
-        if lasting is not None and not lasting.is_prompt(call.method, call.handler):
-            return None
+        refusal = None if self._lasting is None else self._lasting.refusal(call.method, call.handler)
+        if refusal is not None:
+            return reply_of(call.written(refusal))
         try:
             result = call.made(self._state, request.body)
         except Refused as refused:
             return reply_of(call.written(refused.answer))
         if isinstance(result, Answer):
-            return None if lasting is not None and lasting.is_behind else reply_of(call.written(result))
+            return reply_of(call.written(result))
+        if isinstance(result, Stream):
+            return None
         found = result.ask()
         if must_wait(result.patience.index, found.index):
-            return None if lasting is not None else self._later(call, result, found, key)
+            return self._later(call, result, found, key)
         return self._reply(call, result, found, key)
 
     def _later(self, call: _Call, query: Query, found: Found[Answer], key: Hashable | None) -> Reply | Later:
@@ -158,10 +168,13 @@ class API:
             answer = await self._answer(scope, receive)
         except _ClientGone:
             return
+        if isinstance(answer, Stream):
+            await stream(answer, receive, send)
+            return
         await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer)})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | Stream:
         address = Address(scope["path"], scope["raw_path"], scope["query_string"])
         call = _call(scope["method"], address, told(scope["headers"]))
         if isinstance(call, Answer):
@@ -171,18 +184,21 @@ class API:
         except Refused as refused:
             return call.written(refused.answer)
         if self._lasting is None:
-            return call.written(await self._made(call, body, receive))
+            made = await self._made(call, body, receive)
+            return made if isinstance(made, Stream) else call.written(made)
         refusal = self._lasting.refusal(call.method, call.handler)
         if refusal is not None:
             return call.written(refusal)
         position = self._lasting.position
-        answer = await self._made(call, body, receive)
-        return call.written(await self._lasting.held(answer, call.method, position))
+        made = await self._made(call, body, receive)
+        if isinstance(made, Stream):
+            return made
+        return call.written(await self._lasting.held(made, call.method, position))
 
-    async def _made(self, call: _Call, body: bytes, receive: Receive) -> Answer:
+    async def _made(self, call: _Call, body: bytes, receive: Receive) -> Answer | Stream:
         try:
             result = call.made(self._state, body)
-            return result if isinstance(result, Answer) else await self._resolved(result, receive)
+            return await self._resolved(result, receive) if isinstance(result, Query) else result
         except Refused as refused:
             return refused.answer
         except TooManyWaiting:

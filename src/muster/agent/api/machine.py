@@ -61,6 +61,12 @@ def reload(state: State, request: Request) -> Answer:
     return DONE
 
 
+def leave(state: State, request: Request) -> Answer:
+    """Answered before the agent ends, which is up to whoever runs it."""
+    state.in_force.leave()
+    return DONE
+
+
 def force_leave(state: State, request: Request) -> Answer:
     """There is nobody who could be made to leave but this node, which stays."""
     if request.rest.lower() != state.identity.node.lower():
@@ -84,5 +90,6 @@ ROUTES = (
     Route("GET", "/v1/agent/host", host),
     Route("GET", "/v1/agent/metrics", metrics),
     Route("PUT", "/v1/agent/reload", reload),
+    Route("PUT", "/v1/agent/leave", leave),
     Route("PUT", "/v1/agent/force-leave/", force_leave),
 )

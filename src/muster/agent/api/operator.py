@@ -6,13 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from muster.agent.api.answer import DONE, Answer, Query, Refused, json_answer
+from muster.agent.api.body import Dialect, decode_body
+from muster.agent.api.numbers import parse_uint
 from muster.agent.api.reading import plain_query, plain_reading, require_datacenter
-from muster.agent.api.request import Request
+from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
+from muster.agent.autopilot import AutopilotSettings
 from muster.agent.blocking import Found
 from muster.agent.catalog.topics import NODES
 from muster.agent.identity import API_VERSION
 from muster.agent.state import State
+from muster.registry.consul import wire
+from muster.registry.consul.duration import format_duration, parse_duration
 
 _STARTED = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 _NOWHERE = {"Vec": [0.0] * 8, "Error": 1.5, "Adjustment": 0.0, "Height": 1e-05}
@@ -26,22 +31,66 @@ def raft(state: State, request: Request) -> Answer:
 
 
 def autopilot(state: State, request: Request) -> Answer:
-    """How servers that fail would be treated. It cannot be changed: there are no others."""
+    """How servers that fail would be treated, if there were any."""
     require_datacenter(state, request.params)
+    settings = state.autopilot.settings
     return json_answer(
         {
-            "CleanupDeadServers": True,
-            "LastContactThreshold": "200ms",
-            "MaxTrailingLogs": 250,
-            "MinQuorum": 0,
-            "ServerStabilizationTime": "10s",
-            "RedundancyZoneTag": "",
-            "DisableUpgradeMigration": False,
-            "UpgradeVersionTag": "",
-            "CreateIndex": 1,
-            "ModifyIndex": 1,
+            "CleanupDeadServers": settings.cleanup_dead_servers,
+            "LastContactThreshold": format_duration(settings.last_contact_threshold),
+            "MaxTrailingLogs": settings.max_trailing_logs,
+            "MinQuorum": settings.min_quorum,
+            "ServerStabilizationTime": format_duration(settings.server_stabilization_time),
+            "RedundancyZoneTag": settings.redundancy_zone_tag,
+            "DisableUpgradeMigration": settings.disable_upgrade_migration,
+            "UpgradeVersionTag": settings.upgrade_version_tag,
+            "CreateIndex": settings.stamp.created,
+            "ModifyIndex": settings.stamp.modified,
         }
     )
+
+
+def set_autopilot(state: State, request: Request) -> Answer:
+    """Keep other settings; with `cas` only if they were last changed at that index."""
+    require_datacenter(state, request.params)
+    asked = decode_body(request.body, wire.AutopilotConfiguration, _AUTOPILOT)
+    _refuse_negative("MaxTrailingLogs", asked.max_trailing_logs, "uint64")
+    _refuse_negative("MinQuorum", asked.min_quorum, "uint")
+    try:
+        threshold, stabilization = (
+            parse_duration(value or 0) for value in (asked.last_contact_threshold, asked.server_stabilization_time)
+        )
+    except ValueError as error:
+        raise _AUTOPILOT.failed(str(error)) from None
+    settings = AutopilotSettings(
+        cleanup_dead_servers=asked.cleanup_dead_servers,
+        last_contact_threshold=threshold,
+        max_trailing_logs=asked.max_trailing_logs,
+        min_quorum=asked.min_quorum,
+        server_stabilization_time=stabilization,
+        redundancy_zone_tag=asked.redundancy_zone_tag,
+        disable_upgrade_migration=asked.disable_upgrade_migration,
+        upgrade_version_tag=asked.upgrade_version_tag,
+    )
+    return json_answer(state.autopilot.put(settings, _cas(request.params)))
+
+
+_AUTOPILOT = Dialect(complaint="Bad request: Error parsing autopilot config: ")
+
+
+def _refuse_negative(key: str, value: int, go_type: str) -> None:
+    if value < 0:
+        field = f"AutopilotConfiguration.{key}"
+        raise _AUTOPILOT.failed(f"json: cannot unmarshal number {value} into Go struct field {field} of type {go_type}")
+
+
+def _cas(params: Params) -> int | None:
+    if "cas" not in params:
+        return None
+    try:
+        return parse_uint(params.first("cas"))
+    except Refused as error:
+        raise Refused(400, f"Bad request: Error parsing cas value: {error}") from None
 
 
 def health(state: State, request: Request) -> Answer:
@@ -107,6 +156,7 @@ ROUTES = (
     Route("GET", "/v1/operator/raft/configuration", raft),
     Route("DELETE", "/v1/operator/raft/peer", remove_peer),
     Route("GET", "/v1/operator/autopilot/configuration", autopilot),
+    Route("PUT", "/v1/operator/autopilot/configuration", set_autopilot),
     Route("GET", "/v1/operator/autopilot/health", health),
     Route("GET", "/v1/coordinate/datacenters", datacenter_coordinates),
     Route("GET", "/v1/coordinate/nodes", coordinates),

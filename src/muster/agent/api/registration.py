@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from muster.agent.api.answer import Refused
-from muster.agent.catalog.rows import CheckRow, ServiceRow
+from muster.agent.catalog.rows import CheckRow, NamedPort, ServiceRow
 from muster.agent.checks.definition import SCRIPTS_DISABLED, BadCheck, CheckDefinition, Unsupported, read_definition
 from muster.agent.local import NewCheck
 from muster.model.check import Health
@@ -35,7 +35,7 @@ def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
         name=asked.name,
         tags=tuple(asked.tags or ()),
         address=asked.address,
-        port=asked.port,
+        port=_port(asked.port, asked.ports),
         meta=asked.meta or {},
         tagged_addresses=_tagged_addresses(asked),
         weight_passing=weights.passing,
@@ -44,6 +44,7 @@ def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
         kind=asked.kind,
         proxy=asked.proxy,
         connect=asked.connect,
+        ports=_ports(asked.ports),
     )
 
 
@@ -104,7 +105,7 @@ def catalog_service_row(asked: wire.CatalogServiceDefinition, node: str) -> Serv
         name=asked.service,
         tags=tuple(asked.tags or ()),
         address=asked.address,
-        port=asked.port,
+        port=_port(asked.port, asked.ports),
         meta=asked.meta or {},
         tagged_addresses={tag: (address.address, address.port) for tag, address in addresses},
         weight_passing=weights.passing,
@@ -113,7 +114,19 @@ def catalog_service_row(asked: wire.CatalogServiceDefinition, node: str) -> Serv
         kind=asked.kind,
         proxy=asked.proxy,
         connect=asked.connect,
+        ports=_ports(asked.ports),
     )
+
+
+def _ports(asked: list[wire.ServicePort] | None) -> tuple[NamedPort, ...]:
+    return tuple(NamedPort(each.name, each.port, each.default) for each in asked or ())
+
+
+def _port(port: int, ports: list[wire.ServicePort] | None) -> int:
+    """The port for those who know of one alone: the one given, else the default among several, else the first."""
+    if port or not ports:
+        return port
+    return next((each.port for each in ports if each.default), ports[0].port)
 
 
 def _validate_proxy(asked: wire.CatalogServiceDefinition) -> None:

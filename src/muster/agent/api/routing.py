@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
-from muster.agent.api.answer import HTML, Answer, Query, text_answer
+from muster.agent.api.answer import HTML, Answer, Query, Stream, text_answer
 from muster.agent.api.request import Request
 from muster.agent.state import State
 
-Handler = Callable[[State, Request], Answer | Query]
+Handler = Callable[[State, Request], Answer | Query | Stream]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,15 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPort:
+    """One of several ports of an instance."""
+
+    name: str
+    port: int
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRow:
     """One instance of a service on a node. `tagged_addresses` maps a tag to (address, port)."""
 
@@ -49,6 +58,7 @@ class ServiceRow:
     kind: str = ""
     proxy: Mapping[str, Any] | None = None
     connect: Mapping[str, Any] | None = None
+    ports: tuple[NamedPort, ...] = ()
     stamp: Stamp = field(default=NO_STAMP, compare=False)
 
     @property

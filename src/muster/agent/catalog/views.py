@@ -20,6 +20,7 @@ def agent_service(row: ServiceRow) -> wire.AgentService:
         tags=list(row.tags),
         meta=dict(row.meta),
         port=row.port,
+        ports=_ports(row),
         address=row.address,
         tagged_addresses=_addresses(row),
         weights=_weights(row),
@@ -40,6 +41,7 @@ def node_service(row: ServiceRow) -> wire.NodeService:
         tagged_addresses=_addresses(row),
         meta=dict(row.meta) or None,
         port=row.port,
+        ports=_ports(row),
         weights=_weights(row),
         enable_tag_override=row.enable_tag_override,
         proxy=_proxy(row),
@@ -67,6 +69,7 @@ def catalog_service(node: NodeRow, row: ServiceRow) -> wire.CatalogService:
         service_weights=_weights(row),
         service_meta=dict(row.meta),
         service_port=row.port,
+        service_ports=_ports(row),
         service_enable_tag_override=row.enable_tag_override,
         service_proxy=_proxy(row),
         service_connect=dict(row.connect or {}),
@@ -121,6 +124,12 @@ def _addresses(row: ServiceRow) -> dict[str, wire.ServiceAddress] | UnsetType:
     return {
         tag: wire.ServiceAddress(address=address, port=port) for tag, (address, port) in row.tagged_addresses.items()
     }
+
+
+def _ports(row: ServiceRow) -> list[wire.ServicePort] | UnsetType:
+    if not row.ports:
+        return UNSET
+    return [wire.ServicePort(name=each.name, port=each.port, default=each.default) for each in row.ports]
 
 
 def _weights(row: ServiceRow) -> wire.Weights:

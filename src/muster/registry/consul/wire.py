@@ -55,6 +55,14 @@ class ServiceAddress(Wire, frozen=True):
     port: int = 0
 
 
+class ServicePort(Wire, frozen=True, omit_defaults=True):
+    """One of several ports of an instance, which Consul has since 1.22."""
+
+    name: str = ""
+    port: int = 0
+    default: bool = False
+
+
 NO_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
 """What a catalog entry has for `Proxy` where the service is no proxy."""
 
@@ -126,6 +134,7 @@ class ServiceRegistration(Wire, frozen=True, omit_defaults=True, forbid_unknown_
     tagged_addresses: dict[str, ServiceAddress] | None = None
     meta: dict[str, str] | None = None
     port: int = 0
+    ports: list[ServicePort] | None = None
     check: ServiceCheck | None = None
     checks: list[ServiceCheck] | None = None
     weights: Weights | None = None
@@ -146,6 +155,7 @@ class CatalogServiceDefinition(Wire, frozen=True, omit_defaults=True, forbid_unk
     tagged_addresses: dict[str, ServiceAddress] | None = None
     meta: dict[str, str] | None = None
     port: int = 0
+    ports: list[ServicePort] | None = None
     weights: Weights | None = None
     enable_tag_override: bool = False
     proxy: dict[str, Any] | None = None
@@ -355,6 +365,21 @@ class TransactionOperation(Wire, frozen=True, omit_defaults=True, forbid_unknown
     check: CheckOperation | None = None
 
 
+class AutopilotConfiguration(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """PUT /v1/operator/autopilot/configuration. Indexes are taken and ignored."""
+
+    cleanup_dead_servers: bool = False
+    last_contact_threshold: str | int | float | None = None
+    max_trailing_logs: int = 0
+    min_quorum: int = 0
+    server_stabilization_time: str | int | float | None = None
+    redundancy_zone_tag: str = ""
+    disable_upgrade_migration: bool = False
+    upgrade_version_tag: str = ""
+    create_index: int = 0
+    modify_index: int = 0
+
+
 class CheckUpdate(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """PUT /v1/agent/check/update/ID."""
 
@@ -387,6 +412,7 @@ class AgentService(Wire, frozen=True):
     tags: list[str] | None = None
     meta: dict[str, str] | None = None
     port: int = 0
+    ports: list[ServicePort] | UnsetType | None = UNSET
     address: str = ""
     tagged_addresses: dict[str, ServiceAddress] | UnsetType | None = UNSET
     weights: Weights = field(default_factory=Weights)
@@ -439,6 +465,7 @@ class NodeService(Wire, frozen=True):
     tagged_addresses: dict[str, ServiceAddress] | UnsetType | None = UNSET
     meta: dict[str, str] | None = None
     port: int = 0
+    ports: list[ServicePort] | UnsetType | None = UNSET
     weights: Weights = field(default_factory=Weights)
     enable_tag_override: bool = False
     proxy: dict[str, Any] | None = field(default_factory=dict[str, Any])
@@ -473,6 +500,7 @@ class CatalogService(Wire, frozen=True):
     service_weights: Weights = field(default_factory=Weights)
     service_meta: dict[str, str] | None = None
     service_port: int = 0
+    service_ports: list[ServicePort] | UnsetType | None = UNSET
     service_enable_tag_override: bool = False
     service_proxy: dict[str, Any] | None = field(default_factory=dict[str, Any])
     service_connect: dict[str, Any] | None = field(default_factory=dict[str, Any])
