@@ -78,6 +78,16 @@ def test_load_is_seen_by_all() -> None:
     assert seen(world.new) == "e"
 
 
+def test_who_was_dropped_without_a_snapshot_is_forgotten() -> None:
+    world = World()
+    node = world.node("d")
+    world.fleet.nodes.drop(node)
+    assert world.new.wants(node)
+    world.fleet.take(Known("greeter", (*OLD, NEW[1])))
+    assert not world.new.wants(node)
+    assert seen(world.new) == "e"
+
+
 def test_who_is_closed_hears_nothing_more() -> None:
     world = World()
     world.new.close()

@@ -57,10 +57,10 @@ class Balancer(Generic[L]):
         self._outdated = True
         if self._wanted is None:
             return
-        self._wanted.difference_update(change.removed, change.changed)
-        for node in (*change.added, *change.changed):
-            if not self._selector.why_not(node.instance):
-                self._wanted.add(node)
+        # Who was doubtful may have gone without a snapshot.
+        self._wanted = {node for node in self._wanted if not node.gone}.difference(change.changed)
+        here = (*change.added, *change.changed)
+        self._wanted.update(node for node in here if not self._selector.why_not(node.instance))
 
     def outdated(self) -> None:
         self._outdated = True
