@@ -53,7 +53,7 @@ def _reading(agent: Served, consul: Served, quick: bool) -> list[Figure]:
     for served in (agent, consul):
         load.run(load.ask_all(served.address, _registrations("web", _INSTANCES), 1))
     with _bare(f"http://{agent.address}{_PATH}") as bare:
-        turns = [[_wrk(served, quick) for served in (agent, bare, consul)] for _ in range(2 if quick else 9)]
+        turns = [[_wrk(served, quick) for served in (agent, bare, consul)] for _ in range(2 if quick else 7)]
     what = f"GET health/service, {_INSTANCES} instances"
     ours, theirs = [turn[0].rate for turn in turns], [turn[2].rate for turn in turns]
     return [
@@ -72,7 +72,7 @@ def _wrk(served: Served, quick: bool) -> _Turn:
     if wrk is None:
         raise SystemExit("no wrk to measure with: install the package wrk")
     cpu = served.cpu
-    command = [wrk, "-t1", "-c32", f"-d{1 if quick else 4}s", f"http://{served.address}{_PATH}"]
+    command = [wrk, "-t1", "-c32", f"-d{1 if quick else 3}s", f"http://{served.address}{_PATH}"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(said)

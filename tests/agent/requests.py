@@ -203,9 +203,9 @@ _others: list[Any] = [
     {"CleanupDeadServers": True},
 ]
 _templates = st.sampled_from([_check, _service, _registration, _session, _operations, _prepared, *_others])
-_scalar = st.sampled_from(
-    [None, True, 0, -1, 2**63, 1e300, "", "a", "10s", "\ud800", "x" * 300, [], {}, ["a"], {"a": 1}, [None], "critical"]
-)
+_other = st.sampled_from(
+    ["null", "true", "0", "-1", "9223372036854775808", "1e300", "[]", "{}", '["a"]', '{"a": 1}', "[null]"]
+).map(json.loads) | st.sampled_from(["", "a", "10s", "\ud800", "critical", "x" * 300])
 
 
 @st.composite
@@ -228,7 +228,7 @@ def _spoil(draw: st.DrawFn, value: Any) -> None:
             continue
         how = draw(st.sampled_from(["replace", "replace", "drop", "case"]))
         if how == "replace":
-            value[place] = draw(_scalar)
+            value[place] = draw(_other)
         elif how == "drop":
             del value[place]
         elif isinstance(value, dict):
