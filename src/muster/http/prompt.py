@@ -14,6 +14,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from muster.http.asgi import App, Send
 from muster.http.connection import Connection, Connections
 
 if TYPE_CHECKING:
@@ -50,14 +51,15 @@ class Later(Protocol):
         """From now on `give` may be called, but not within this call."""
         ...
 
-    def abandon(self) -> None:
-        """Nobody wants the answer any more: `give` must not be called."""
+    def abandon(self) -> App | None:
+        """Nobody wants the answer this way any more: `give` must not be called. Returns who gives it instead, if
+        somebody still wants it; None for the ASGI application, which is then asked the same."""
         ...
 
 
 Prompt = Callable[[WholeRequest], Reply | Later | None]
 """The answer to a request, or a promise of it, or None where it takes a task. After None, and after a promise that was
-abandoned, the ASGI application may be asked the same: nothing may have been changed then.
+abandoned in its favour, the ASGI application may be asked the same: nothing may have been changed then.
 
 Called on the event loop, and must not block. What it raises, or what makes a promised answer raises, is answered with
 500, as an ASGI application's errors are.
@@ -88,7 +90,9 @@ class PromptConnection(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._promised is not None:
-            self._abandoned()
+            later, _ = self._promised
+            self._promised = None
+            later.abandon()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -197,21 +201,18 @@ class PromptConnection(Connection):
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    def _abandoned(self) -> _Parsed:
-        assert self._promised is not None
-        (later, parsed), self._promised = self._promised, None
-        later.abandon()
-        return parsed
-
     def _wait_the_usual_way(self) -> None:
         """Another request is behind the one that waits: uvicorn knows how to keep answers in order."""
-        parsed = self._abandoned()
+        assert self._promised is not None
+        (later, parsed), self._promised = self._promised, None
+        app = self.app
+        self.app = later.abandon() or app
         parser, self.parser = self.parser, parsed  # type: ignore[assignment]  # the real one is past that request
         self.url, self.headers = parsed.request.target, parsed.request.headers
         self.expect_100_continue = False
         self._usual_way([parsed.request.body])
         super().on_message_complete()
-        self.parser = parser
+        self.parser, self.app = parser, app
 
     def _usual_way(self, body: list[bytes]) -> None:
         """Starts the task that was not started for the request whose headers were read last."""
@@ -243,6 +244,14 @@ class _Parsed(NamedTuple):
 
     def should_upgrade(self) -> bool:
         return False
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """A reply as ASGI messages."""
+    status, *lines = reply.head.removesuffix(b"\r\n").split(b"\r\n")
+    headers = [line.split(b": ", 1) for line in lines]
+    await send({"type": "http.response.start", "status": int(status.split(b" ", 2)[1]), "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 @lru_cache(maxsize=2)

@@ -69,10 +69,17 @@ async def start_process(id: str, port: int = 0) -> Process:
 
 
 class Book:
-    """A registry that a test writes."""
+    """A registry that a test writes. What is found in other datacenters is written in `place`."""
 
     def __init__(self) -> None:
         self._latest: dict[str, Latest[Answer]] = {}
+        self._places: dict[tuple[str, ...], Book] = {}
+
+    def place(self, *datacenters: str) -> Book:
+        return self._places.setdefault(datacenters, Book())
+
+    def within(self, datacenters: tuple[str, ...]) -> Book:
+        return self.place(*datacenters)
 
     def latest(self, name: str) -> Latest[Answer]:
         return self._latest.setdefault(name, Latest[Answer](Absent(name)))

@@ -262,6 +262,20 @@ async def test_only_some_of_the_instances(world: Any) -> None:
         session.where(version=">=1.2,")
 
 
+async def test_in_other_datacenters(world: Any) -> None:
+    await world.web("here")
+    there = await world.web("there", known=False)
+    session = await world.session()
+    east, west = session.where(dc=["east", "west"]), session.where(dc=["west"])
+    world.book.place("east", "west").know(NAME, there.instance)
+    async with east.get("http://greeter/status/200") as answer:
+        assert await answer.text() == "there"
+    with pytest.raises(NoInstances):
+        await west.get("http://greeter/status/200")
+    async with session.get("http://greeter/status/200") as answer:
+        assert await answer.text() == "here"
+
+
 async def test_requests_that_belong_together_go_to_one_instance(world: Any) -> None:
     for letter in "abc":
         await world.web(letter)

@@ -72,8 +72,8 @@ class TypedApp:
     async def _serve(self, answering: Answering, scope: Scope, receive: Receive, send: Send) -> None:
         self._admit(scope)
         head = head_of(scope)
-        sent, leaving = await self._received(answering, head, receive)
         call = _served(answering.path, scope, head)
+        sent, leaving = await self._received(answering, head, receive)
         serving.set(call)
         with leaving:
             if answering.operation.gives_stream:

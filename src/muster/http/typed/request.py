@@ -15,6 +15,9 @@ from muster.model.errors import Fault
 JSON = "application/json"
 LINES = "application/jsonl"
 
+BODY_SECONDS = 10.0
+"""From the end of the headers to the end of a body that is no stream."""
+
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _CLOSE = (b"connection", b"close")
@@ -63,9 +66,18 @@ def check_json(head: Head, kinds: tuple[str, ...]) -> None:
 
 
 async def whole_body(head: Head, receive: Receive, limit: int) -> bytes:
-    """The body. Raises Refused 413 for one above `limit` bytes, and Gone."""
+    """The body. Raises Refused 413 for one above `limit` bytes, 408 for one that takes its time, and Gone."""
     if head.length > limit * _WASTE:
         raise _too_large(limit, close=True)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(receive, limit)
+    except TimeoutError:
+        detail = f"the body did not come within {BODY_SECONDS:g} s"
+        raise Refused(408, "DEADLINE_EXCEEDED", detail, _CLOSE) from None
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         return _within(limit, message.get("body", b""))  # nearly all are one piece
