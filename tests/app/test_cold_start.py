@@ -68,6 +68,7 @@ async def test_an_async_client() -> None:
         assert (await client.call("greeter", "Say.Hello", {"name": "x"}))["message"] == "Hello, x!"
         async with client.http.get("http://web/path") as response:
             assert await response.text() == "ok"
+        assert [client.overridden(name) for name in ("greeter", "web", "other")] == [True, True, False]
         async for snapshot in client.watch("web"):
             assert len(instances_of(snapshot)) == 1
             break
