@@ -64,7 +64,7 @@ def comparable(reply: Any) -> tuple[int, dict[str, str], Any]:
 def in_order(value: Any) -> Any:
     """Lists of instances by id: Consul, filtering by health, moves the last into the place of what it leaves out."""
     if isinstance(value, list) and value and isinstance(value[0], dict) and "Service" in value[0]:
-        return sorted(value, key=lambda entry: str(entry["Service"]["ID"]))
+        return sorted(value, key=lambda entry: str(entry["Service"].get("ID")))
     return value
 
 

@@ -71,7 +71,7 @@ def delete(state: State, request: Request) -> Answer:
 def every(state: State, request: Request) -> Query:
     """Every query."""
     watched = Watched(lambda: state.queries.index, lambda: (QUERIES,))
-    return query(reading(state, request), watched, lambda: encode([as_wire(row) for row in state.queries.all()]))
+    return query(_uncached(state, request), watched, lambda: encode([as_wire(row) for row in state.queries.all()]))
 
 
 def below(state: State, request: Request) -> Query:
@@ -86,7 +86,7 @@ def below(state: State, request: Request) -> Query:
 
 def _one(state: State, request: Request) -> Query:
     """One query in a list. If it is removed while somebody waits, he is told that."""
-    how, query_id = reading(state, request), request.rest.lower()
+    how, query_id = _uncached(state, request), request.rest.lower()
     require_uuid(query_id, _UNASKABLE, *NOT_ASKED)
     if state.queries.get(query_id) is None:
         raise Refused(404, _NOT_FOUND)
@@ -109,6 +109,11 @@ def _one(state: State, request: Request) -> Query:
     return Query(ask, whole.patience)
 
 
+def _uncached(state: State, request: Request) -> Reading:
+    """How a request reads what Consul keeps in no cache."""
+    return replace(reading(state, request), cached=False)
+
+
 def _execute(state: State, request: Request, name: str) -> Query:
     how, limit, connect = reading(state, request), _limit(request), _connect(request)
     row = _meant(state, name)
@@ -126,7 +131,7 @@ def _execute(state: State, request: Request, name: str) -> Query:
 
 
 def _explain(state: State, request: Request, name: str) -> Query:
-    how = reading(state, request)
+    how = _uncached(state, request)
     told = wire.QueryExplained(query=as_wire(_meant(state, name)), consistency_level=how.consistency)
     return _at_once(how, encode(told))
 
@@ -179,8 +184,8 @@ def _connect(request: Request) -> bool:
 
 
 ROUTES = (
-    Route("POST", "/v1/query", create),
     Route("GET", "/v1/query", every),
+    Route("POST", "/v1/query", create),
     Route("GET", "/v1/query/", below),
     Route("PUT", "/v1/query/", update),
     Route("DELETE", "/v1/query/", delete),

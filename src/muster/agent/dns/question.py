@@ -37,7 +37,10 @@ class ConnectName(NamedTuple):
 
 
 class NodeName(NamedTuple):
+    """A node, of this datacenter or of another one, where none is known."""
+
     name: str
+    here: bool = True
 
 
 class QueryName(NamedTuple):
@@ -77,12 +80,13 @@ def asked(labels: tuple[str, ...], kind: str, datacenter: str) -> Asked | None:
 def _asked(what: str, before: tuple[str, ...], behind: tuple[str, ...], datacenter: str) -> Asked | None:
     if what == "addr":
         return AddressName(before[0]) if len(before) == 1 else None
-    if not before or behind not in ((), (datacenter.lower(),)):
+    here = behind in ((), (datacenter.lower(),))
+    if before and what == "node" and len(behind) < 2:
+        return NodeName(".".join(before), here)
+    if not before or not here:
         return None
     if what == "connect":
         return ConnectName(before[-1])
-    if what == "node":
-        return NodeName(".".join(before))
     return QueryName(".".join(before)) if what == "query" else _service(before)
 
 

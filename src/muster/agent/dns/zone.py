@@ -84,8 +84,8 @@ class _Zone:
         match asked(labels, question.kind, self.known.datacenter):
             case AddressName(digits):
                 return self._address(question, digits)
-            case NodeName(name):
-                return self._node(question, name, chain)
+            case NodeName(name, here):
+                return self._node(question, name if here else "", chain)
             case QueryName(name):
                 return self._query(question, name, chain)
             case ServiceName() | ConnectName() as service:

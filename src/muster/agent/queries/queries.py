@@ -21,6 +21,7 @@ from muster.registry.consul.duration import parse_duration
 
 QUERIES: Topic = ("queries", "")
 
+_UUID_LENGTH = 36
 _META_KEY = re.compile(r"[a-zA-Z0-9_-]+")
 _META_KEY_LENGTH, _META_VALUE_LENGTH, _META_PAIRS = 128, 512, 64
 
@@ -81,8 +82,7 @@ class Queries:
         """Write a query, new or in the place of that of its id. Raises BadQuery; nothing is written then."""
         check_query(query)
         self._refuse_alias(query)
-        if query.session and not self._has_session(query.session):
-            raise BadQuery(f'invalid session "{query.session}"')
+        self._require_session(query.session)
         _check_template(query)
         old = self._queries.get(query.id)
         stamp = Stamp(old.stamp.created if old else write.index, write.index)
@@ -120,6 +120,12 @@ class Queries:
 
     def _conclude(self, write: Write) -> None:
         self._last = write.index
+
+    def _require_session(self, session_id: str) -> None:
+        if session_id and len(session_id) != _UUID_LENGTH:
+            raise BadQuery(f"invalid session: index error: UUID must be {_UUID_LENGTH} characters")
+        if session_id and not self._has_session(session_id):
+            raise BadQuery(f'invalid session "{session_id}"')
 
     def _refuse_alias(self, query: PreparedQuery) -> None:
         lower = query.name.lower()

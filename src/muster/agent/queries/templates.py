@@ -51,8 +51,8 @@ def rendered(query: PreparedQuery, name: str) -> PreparedQuery:
     template = query.template
     given = _given(name, query.name, _groups(template.regexp, name))
     wanted = _everywhere(query.wanted, lambda path, text: _rendered(path, text, given))
-    if template.remove_empty_tags and wanted.tags is not None:
-        wanted = replace(wanted, tags=tuple(tag for tag in wanted.tags if tag))
+    if template.remove_empty_tags:
+        wanted = replace(wanted, tags=tuple(tag for tag in wanted.tags or () if tag))
     return replace(query, wanted=wanted)
 
 
@@ -122,7 +122,7 @@ def _value(path: str, text: str, part: re.Match[str], given: _Given) -> str:
     literal = _LITERAL.fullmatch(inside)
     if literal is not None:
         return str(literal["text"] if literal["number"] is None else literal["number"])
-    before = text[: part.start("inside") + part["inside"].find(inside)]
+    before = text[: part.start("inside")]
     place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
     where = f"Bad evaluation for '{text}' in {path}: {place}: "
     if _VARIABLE.fullmatch(inside):
