@@ -7,7 +7,7 @@ import time
 import pytest
 
 from muster.call.deadline import effective_timeout
-from muster.rpc.current import Served, detached, remaining, served, serving, within
+from muster.rpc.current import Served, current_call, detached, remaining, served, serving, within
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,16 @@ def test_a_caller_that_waits_for_ever() -> None:
         assert within(3.0) == 3.0
     finally:
         serving.reset(token)
+
+
+def test_there_is_no_call_outside_of_a_handler() -> None:
+    with pytest.raises(RuntimeError, match="no call is being served here"):
+        current_call()
+
+
+def test_what_came_with_a_call_is_read_when_asked_for() -> None:
+    call = Served("/a.B/C", read=lambda: [("tenant", "a"), ("tenant", "b"), ("key-bin", b"\xff"), ("traceparent", "t")])
+    assert (call.get("tenant"), call.get("key-bin"), call.get("none"), call.trace) == ("a", "\xff", "", "t")
+    assert Served("/a.B/C").metadata == ()
+    assert Served("/a.B/C", read=lambda: None).metadata == ()
+    assert call.remaining is None

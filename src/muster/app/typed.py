@@ -64,10 +64,11 @@ class Ways:
         return self.now
 
     def _take(self, snapshot: Snapshot) -> None:
-        if isinstance(snapshot, Pending):
-            return
         found = {instance.protocol for instance in instances_of(snapshot)}
-        self.now = self._of(HTTP if found == {HTTP} else GRPC)
+        if found:
+            self.now = self._of(HTTP if found == {HTTP} else GRPC)
+        elif self.now is None and not isinstance(snapshot, Pending):
+            self.now = self._of(GRPC)  # which says that nobody is there; whoever was there may come back
 
     def _of(self, protocol: str) -> Way:
         if protocol not in self._made:

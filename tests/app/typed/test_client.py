@@ -81,6 +81,17 @@ async def test_a_reply_that_does_not_fit_is_a_fault(say: Say) -> None:
         await say.broken()
 
 
+async def test_a_stream_of_requests_that_is_refused_in_its_midst(say: Say) -> None:
+    async def endless() -> AsyncIterator[str]:
+        yield "a"
+        while True:
+            yield "nobody"
+
+    async with asyncio.timeout(10):
+        with pytest.raises(muster.Fault, match="NOT_FOUND"):
+            _ = [each async for each in say.chat(endless())]
+
+
 @pytest.mark.parametrize("method", ["collect", "chat"])
 async def test_what_the_callers_own_stream_raises_is_raised(say: Say, method: str) -> None:
     with pytest.raises(LookupError, match="my own"):

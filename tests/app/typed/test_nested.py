@@ -26,6 +26,12 @@ class Outer:
         return await self._inner.call()
 
 
+class Steady:
+    async def twice(self, number: int) -> int:
+        await asyncio.sleep(0.01)
+        return 2 * number
+
+
 class Flaky:
     """Fails the first call of each name."""
 
@@ -84,3 +90,30 @@ async def test_only_what_is_declared_idempotent_is_tried_again(protocol: str) ->
             assert await flaky.read("a") == "a"
             with pytest.raises(muster.Fault, match="UNAVAILABLE: not this time"):
                 await flaky.write("b")
+
+
+@PROTOCOLS
+async def test_an_instance_that_leaves_loses_no_call(protocol: str) -> None:
+    registry = Memory(f"leaving {protocol}")
+    timing = muster.Timing(drain=0.2, stop=2.0)
+    stopping, calls = asyncio.Event(), 0
+
+    async def call_on(steady: Steady) -> None:
+        nonlocal calls
+        while not stopping.is_set():
+            assert await steady.twice(1) == 2
+            calls += 1
+
+    async with AsyncExitStack() as stack:
+        services = [muster.Service("steady", registry=registry, protocols=[protocol], timing=timing) for _ in "ab"]
+        for service in services:
+            service.handler(Steady)
+        await stack.enter_async_context(services[0].running())
+        client = await stack.enter_async_context(muster.Client(registry, retry=muster.RetryPolicy(attempts=1)))
+        async with asyncio.timeout(10), asyncio.TaskGroup() as callers:
+            async with services[1].running():
+                for _ in range(8):
+                    callers.create_task(call_on(client.service(Steady, "steady")))
+                await asyncio.sleep(0.2)
+            stopping.set()
+    assert calls > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import aclosing
 from io import BytesIO
@@ -138,3 +139,4 @@ def _data(sent: bytes | AsyncIterable[bytes]) -> bytes | BytesIO | AsyncIterator
 async def _lines(messages: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     async for message in messages:
         yield message + b"\n"
+        await asyncio.sleep(0)  # one that never waits would keep the loop from hearing the answer

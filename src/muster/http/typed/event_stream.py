@@ -46,6 +46,7 @@ class EventStream:
 
     async def reply(self, message: bytes) -> None:
         await self._write(written(message), more=True)
+        await asyncio.sleep(0)  # a handler that never waits would keep the loop from everybody else
 
     async def end(self) -> None:
         await self._write(END, more=False)
