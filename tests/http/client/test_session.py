@@ -218,7 +218,7 @@ async def test_an_instance_may_have_an_address_of_version_6(world: Any) -> None:
         assert (await answer.json())["by"] == "a"
 
 
-@pytest.mark.parametrize("field", ["connect", "silence", "keepalive", "connections"])
+@pytest.mark.parametrize("field", ["connect", "silence", "keepalive", "connections", "age"])
 def test_limits_that_cannot_be_are_refused(field: str) -> None:
     with pytest.raises(BadConfiguration, match="above 0"):
         Dialing(**{field: 0})
@@ -467,6 +467,23 @@ def held(told: dict[str, Any]) -> float:
     text = told["headers"]["Grpc-Timeout"]
     assert text.endswith("m")
     return int(text[:-1]) / 1000
+
+
+async def test_a_request_that_was_hurried_is_not_held_against_its_instance(world: Any) -> None:
+    await world.web("a")
+    transport = await world.transport()
+
+    async def late(**options: Any) -> int:
+        with pytest.raises(TimeoutError):
+            await transport.session.get("http://greeter/hang", **options)
+        return transport.pool(NAME).explain().candidates[0].failures
+
+    token = serving.set(Served("/caller", deadline=time.monotonic() + 0.05))
+    try:
+        assert await late() == 0
+    finally:
+        serving.reset(token)
+    assert await late(timeout=0.05) == 1, "all the time that a caller ever gives"
 
 
 async def test_an_instance_is_told_how_long_the_whole_may_take(world: Any) -> None:
