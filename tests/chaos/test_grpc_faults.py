@@ -116,8 +116,9 @@ async def test_the_registry_answers_500_and_hangs(scene: Any) -> None:
             await front.become(fault)
             await asyncio.sleep(1.5)
             await _all_serve(scene, "abc", ends)
+            before = ends.updates
             await front.become(FORWARD)
-            await _heard_anew(scene, ends)
+            await _heard_anew(scene, ends, before)
             await _all_serve(scene, "abc", ends)
     assert ends.problems == []
 
@@ -150,16 +151,16 @@ async def _outlive(scene: Any, registry: str, kill: Do, back: Do) -> None:
         await kill()
         await asyncio.sleep(AWAY)
         await _all_serve(scene, "abc", ends)
+        before = ends.updates
         await back()
-        await _heard_anew(scene, ends)
+        await _heard_anew(scene, ends, before)
         await _all_serve(scene, "abc", ends)
     assert ends.problems == []
     assert ends.sent > 500 * AWAY
 
 
-async def _heard_anew(scene: Any, ends: Any) -> None:
-    """Returns once the registry has told the client of all three again."""
-    before = ends.updates
+async def _heard_anew(scene: Any, ends: Any, before: int) -> None:
+    """Returns once the registry has told the client of all three again, after so many updates `before`."""
     await scene.until(lambda: ends.updates > before and ends.healthy == 3)
 
 
