@@ -11,8 +11,8 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from hypothesis import HealthCheck, given, settings
-from tests.agent.requests import Asked, examples, sequences
+import pytest
+from tests.agent.requests import Asked, sequences, tried
 
 from muster.agent.api.app import API
 from muster.agent.api.request import parse_target
@@ -26,13 +26,14 @@ EXPECTED = {200, 301, 400, 401, 404, 405, 409, 413, 429, 500, 501, 503}
 """500 is what Consul answers to much that is the client's fault; a crash is no answer here, but an exception."""
 
 _OF_THE_MOMENT = ("/v1/agent/host", "/v1/agent/metrics", "/v1/event/fire")
+_WITHOUT_END = "/v1/agent/monitor"
 _LIMITS = Limits(max_blocked_queries=10, http_max_body_bytes=1 << 20)
 
 
-@settings(max_examples=examples(250), deadline=None, suppress_health_check=list(HealthCheck))
-@given(sequences)
-def test_any_sequence_of_requests_is_answered(requests: list[Asked]) -> None:
-    asyncio.run(ask_all(requests))
+@pytest.mark.parametrize("seed", [1])
+def test_any_sequence_of_requests_is_answered(seed: int) -> None:
+    for requests in sequences(seed, tried(400)):
+        asyncio.run(ask_all(requests))
 
 
 async def ask_all(requests: list[Asked]) -> None:
@@ -49,6 +50,8 @@ async def answered(api: API, asked: Asked) -> None:
     target = quote(asked.path, safe="/%").encode() + (b"?" + asked.query.encode() if asked.query else b"")
     headers = [(name.encode(), value.encode()) for name, value in asked.headers]
     reply = api.prompt(WholeRequest(asked.method, target, headers, asked.body))
+    if reply is None and asked.path.startswith(_WITHOUT_END):
+        return
     assert isinstance(reply, Reply)
     status = int(reply.head[9:12])
     assert status in EXPECTED

@@ -86,6 +86,13 @@ def test_bytes_that_are_no_utf_8_are_replaced() -> None:
     assert decode_body(b'{"Name":"a\xe9"}', ServiceRegistration).name == "a\ufffd"
 
 
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    decoded = decode_body(
+        rb'{"Name":"a\ud800","Tags":["\udc00b","\ud83d\ude00"],"Meta":{"\ud800":""}}', ServiceRegistration
+    )
+    assert decoded == ServiceRegistration(name="a\ufffd", tags=["\ufffdb", "\U0001f600"], meta={"\ufffd": ""})
+
+
 def test_depth_is_bounded() -> None:
     for deep in (
         b"[" * 100_000,

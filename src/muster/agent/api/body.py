@@ -24,6 +24,7 @@ _Body = TypeVar("_Body", bound=Wire)
 _MISMATCH = re.compile(
     r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$\.?(?P<field>\w*)(?P<deeper>[^`]*)`)?"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _GO_KINDS = {"str": "string", "int": "number", "float": "number"}
 _GO_PLACES = (
     ("Expecting property name", "looking for beginning of object key string"),
@@ -128,11 +129,22 @@ def _first_of_several(text: str) -> Any:
     if not text:
         raise _Malformed("EOF")
     try:
-        return json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)[0]
+        return _in_unicode(json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)[0])
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or error.msg.startswith("Unterminated"):
             raise _Malformed("unexpected EOF") from None
         raise _Malformed(_go_syntax(text, error)) from None
+
+
+def _in_unicode(value: Any) -> Any:
+    """The same with halves of surrogate pairs replaced, as Go does: a string that has one cannot be sent to anybody."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_in_unicode(element) for element in value]
+    if isinstance(value, dict):
+        return {_in_unicode(key): _in_unicode(element) for key, element in value.items()}
+    return value
 
 
 def _go_syntax(text: str, error: json.JSONDecodeError) -> str:
