@@ -21,10 +21,15 @@ from muster.testing.servers import ConsulServer, free_ports
 
 pytestmark = pytest.mark.anyio
 
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 _KINDS = ("A", "AAAA", "SRV", "TXT", "ANY", "SOA", "NS", "MX", "CNAME", "PTR", "HTTPS")
-_SERVICES = "web six host sick lan esix ehost efour einner my_svc bhost loops mapped dup hdup w0 crit nope cc".split()
-_NODES = "like ext6 exthost Ext4 inner under_score dotted.name bhost loop1 c1 c2 m6 nope".split()
-_NAMES = """
+_SERVICES = words("web six host sick lan esix ehost efour einner my_svc bhost loops mapped dup hdup w0 crit nope cc")
+_NODES = words("like ext6 exthost Ext4 inner under_score dotted.name bhost loop1 c1 c2 m6 nope")
+_NAMES = words("""
 v2.web.service V1.web.service v1.v2.web.service nope.web.service a.b.my_svc.service dot.svc.service
 _web._v1.service _web._tcp.service _web._TCP.service _web._udp.service _WEB._V1.service _web.service _web._.service
 __web._tcp.service _web._v1.web.service _web._tcp _web._tcp.dc1 _web _web._tcp.node
@@ -33,15 +38,15 @@ WEB.Service LIKE.node like.node.dc1 like.node.dc2 x.y.node web.dc1.service ns no
 0a010101.addr 0a010101.addr.dc2 20010db8000000000000000000000001.addr zz010101.addr 0a01.addr x.0a010101.addr
 cc.connect cc.connect.dc1 cc.connect.dc2 x.cc.connect web.connect web.ingress web.virtual
 q1.query Q1.query.dc1 q1.query.dc2 q.dotted.query tmpl-web.query tmpl-nope.query nope.query _q1._tcp.query x.q1.query
-""".split()
-_OUTSIDE = """
+""")
+_OUTSIDE = words("""
 1.0.0.127.in-addr.arpa 1.0.0.127.IN-ADDR.ARPA 1.1.1.10.in-addr.arpa 9.2.0.192.in-addr.arpa 4.3.2.1.in-addr.arpa
 3.2.1.in-addr.arpa 77.2.0.192.in-addr.arpa 71.2.0.192.in-addr.arpa 79.2.0.192.in-addr.arpa in-addr.arpa arpa
 001.0.0.127.in-addr.arpa 300.0.0.127.in-addr.arpa foo.ip6.arpa
 6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa
 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa
 www.example.com . web.service DOMAIN.example.com
-""".split()
+""")
 
 _CONFIGURED = DNS(
     "127.0.0.1:0",

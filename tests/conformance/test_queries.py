@@ -18,6 +18,7 @@ async def queried(both: Any, ask: Any) -> Any:
     """Both, with instances of `pq` to find, and the ids of queries that are made alike in `ids`."""
     await clear(both, ask)
     service = {"Name": "pq", "Port": 80}
+    body: dict[str, Any]
     for body in (
         {**service, "ID": "pq1", "Tags": ["v1", "prod"], "Meta": {"a": "b"}},
         {**service, "ID": "pq2", "Tags": ["v2", "prod"]},
@@ -36,14 +37,14 @@ async def clear(both: Any, ask: Any) -> None:
             await ask(address, "DELETE", f"/v1/query/{query['ID']}")
 
 
-async def make(both: Any, body: dict[str, Any]) -> tuple[str, str]:
+async def make(both: Any, body: dict[str, Any]) -> tuple[str, ...]:
     """The query's id in each of the two."""
     replies = await both.each("POST", "/v1/query", body)
     assert [reply.status for reply in replies] == [200, 200], (body, replies)
-    return tuple(reply.json["ID"] for reply in replies)  # type: ignore[return-value]
+    return tuple(reply.json["ID"] for reply in replies)
 
 
-async def on_one(both: Any, ask: Any, method: str, ids: tuple[str, str], path: str = "", body: Any = None) -> Any:
+async def on_one(both: Any, ask: Any, method: str, ids: tuple[str, ...], path: str = "", body: Any = None) -> Any:
     """Asserts that both answer alike about a query that has another id in each."""
     replies = [
         both.comparable(await ask(address, method, f"/v1/query/{query_id}{path}", body))
@@ -71,7 +72,7 @@ async def test_what_is_refused(queried: Any) -> None:
     await queried.ask("POST", "/v1/query", {"Name": "there", "Service": {"Service": "pq"}})
     await queried.ask("POST", "/v1/query", {"Name": "tpl", "Template": TEMPLATE, "Service": {"Service": "pq"}})
     await queried.ask("POST", "/v1/query", {"Name": "", "Template": TEMPLATE, "Service": {"Service": "${name.full}"}})
-    for service, more in (
+    refused: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         ({}, {}),
         ({}, {"Name": "a"}),
         ({"Service": "pq"}, {}),
@@ -90,7 +91,8 @@ async def test_what_is_refused(queried: Any) -> None:
         ({"Service": "pq", "NodeMeta": {"a b": "x"}}, {"Name": "a"}),
         ({"Service": "pq"}, {"Name": "a", "Session": "x"}),
         ({"Service": "pq"}, {"Name": "a", "Session": UNKNOWN}),
-    ):
+    )
+    for service, more in refused:
         await queried.ask("POST", "/v1/query", {"Service": service, **more})
     for body in ("", "garbage", []):
         await queried.ask("POST", "/v1/query", body)
@@ -121,12 +123,16 @@ async def test_a_query_is_kept_changed_and_removed(queried: Any, ask: Any) -> No
         await on_one(queried, ask, "GET", ids, path)
     await queried.ask("GET", "/v1/query?stale")
     await on_one(queried, ask, "PUT", ids, "", {"Name": "Kept", "Service": {"Service": "other"}})
-    for body in ({}, "garbage", {"ID": "zzz", "Name": "Changed", "Service": {"Service": "pq"}}):
-        await on_one(queried, ask, "PUT", ids, "", body)
-    await on_one(queried, ask, "POST", ids)
-    await on_one(queried, ask, "GET", tuple(each.upper() for each in ids))  # type: ignore[arg-type]
+    for changed in ({}, "garbage", {"ID": "zzz", "Name": "Changed", "Service": {"Service": "pq"}}):
+        await on_one(queried, ask, "PUT", ids, "", changed)
+    await on_one(queried, ask, "GET", tuple(each.upper() for each in ids))
+    asked: tuple[tuple[str, Any], ...] = (
+        ("GET", None),
+        ("PUT", {"Name": "x", "Service": {"Service": "s"}}),
+        ("DELETE", None),
+    )
     for what in ("nope", UNKNOWN, "", "Changed"):
-        for method, body in (("GET", None), ("PUT", {"Name": "x", "Service": {"Service": "s"}}), ("DELETE", None)):
+        for method, body in asked:
             await queried.ask(method, f"/v1/query/{what}", body)
     await on_one(queried, ask, "DELETE", ids, "?dc=nowhere")
     await on_one(queried, ask, "DELETE", ids)
@@ -135,7 +141,7 @@ async def test_a_query_is_kept_changed_and_removed(queried: Any, ask: Any) -> No
 
 
 async def test_what_queries_find(queried: Any) -> None:
-    expected = {
+    expected: dict[str, tuple[dict[str, Any], list[str]]] = {
         "all": ({}, ["pq1", "pq2", "pq4"]),
         "not-v1": ({"Tags": ["!v1"]}, ["pq2", "pq4"]),
         "v2": ({"Tags": ["v2"]}, ["pq2", "pq4"]),
@@ -207,14 +213,15 @@ async def test_templates(queried: Any, ask: Any) -> None:
     ):  # fmt: skip
         await on_one(queried, ask, "PUT", ids, "", {"Name": "t1-", "Template": template, "Service": {"Service": text}})
         await queried.ask("GET", "/v1/query/t1-a-b/explain")
-    for more in (
+    places: tuple[dict[str, Any], ...] = (
         {"Near": "${x}"},
         {"Tags": ["a", "${x}"]},
         {"NodeMeta": {"k": "${x}"}},
         {"ServiceMeta": {"k": "${x"}},
         {"Failover": {"Datacenters": ["${x}"]}},
         {"IgnoreCheckIDs": ["${x}"]},
-    ):
+    )
+    for more in places:
         body = {"Name": "t1-", "Template": template, "Service": {"Service": "s", **more}}
         await on_one(queried, ask, "PUT", ids, "", body)
     for bad in ({"Type": "bogus"}, {**TEMPLATE, "Regexp": "("}, {"Regexp": "x"}):
@@ -242,5 +249,5 @@ async def test_a_session_takes_its_queries_along(queried: Any, ask: Any) -> None
         body = {"Session": session, "Service": {"Service": "pq"}}
         ids.append((await ask(address, "POST", "/v1/query", body)).json["ID"])
         await ask(address, "PUT", f"/v1/session/destroy/{session}")
-    _, _, text = await on_one(queried, ask, "GET", tuple(ids))  # type: ignore[arg-type]
+    _, _, text = await on_one(queried, ask, "GET", tuple(ids))
     assert text == "Query not found"
