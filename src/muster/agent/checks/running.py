@@ -7,11 +7,11 @@ import logging
 import resource
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from importlib import import_module
 from random import Random
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Protocol, Self
 
+from muster.agent.checks import grpc, h2ping, http, script, tcp
 from muster.agent.checks.definition import CheckDefinition, Kind
 from muster.agent.checks.state import Result, Thresholds, count, fresh_streak
 from muster.model.check import Health
@@ -23,7 +23,20 @@ Report = Callable[[str, Result], None]
 Silence = Callable[[str], None]
 """Called with the id of a TTL check when its time is over. Synchronous, must not raise."""
 
-Look = Callable[[CheckDefinition], Awaitable[Result]]
+
+class Looks(Protocol):
+    """A module that looks at targets of one kind."""
+
+    def look(self, definition: CheckDefinition) -> Awaitable[Result]: ...
+
+
+_LOOKS: Final[dict[Kind, Looks]] = {
+    Kind.HTTP: http,
+    Kind.TCP: tcp,
+    Kind.GRPC: grpc,
+    Kind.H2PING: h2ping,
+    Kind.SCRIPT: script,
+}
 
 _log = logging.getLogger("muster.agent.checks")
 
@@ -100,7 +113,7 @@ class RunningChecks:
 
     async def _look_again_and_again(self, check_id: str, definition: CheckDefinition) -> None:
         interval = max(definition.interval, self._shortest)
-        look = _look_of(definition.kind)
+        how = _LOOKS[definition.kind]
         turns = self._script_turns if definition.kind is Kind.SCRIPT else self._turns
         thresholds = Thresholds(
             definition.success_before_passing, definition.failures_before_critical, definition.failures_before_warning
@@ -109,7 +122,7 @@ class RunningChecks:
         await asyncio.sleep(self._rng.random() * interval)
         while True:
             async with turns:
-                result = await _look_safely(look, definition)
+                result = await _look_safely(how, definition)
             if self._running.get(check_id) is not asyncio.current_task():
                 return  # stopped while it looked, by a look that took its cancellation for a failure
             streak, health = count(streak, result.health, thresholds)
@@ -118,20 +131,15 @@ class RunningChecks:
             await asyncio.sleep(interval)
 
 
-def _look_of(kind: Kind) -> Look:
-    """How to look. Imported when a check needs it: an agent without checks starts fast, and most have no gRPC."""
-    return cast(Look, import_module(f"muster.agent.checks.{kind.value}").look)
-
-
 def _most_looks() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST_LOOKS if soft == resource.RLIM_INFINITY else max(1, min(_MOST_LOOKS, int(soft * _FOR_OTHERS)))
 
 
-async def _look_safely(look: Look, definition: CheckDefinition) -> Result:
+async def _look_safely(how: Looks, definition: CheckDefinition) -> Result:
     """A fault of ours makes the check critical, with its text, and leaves the agent alive."""
     try:
-        return await look(definition)
+        return await how.look(definition)
     except Exception as error:
         _log.exception("the %s check of %s failed by a fault of the agent", definition.kind, definition.target)
         return Result(Health.CRITICAL, f"the check could not be run: {error!r}")
