@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,11 @@ import grpc.aio
 import msgspec
 
 from muster.app.arguments import check_client, methods
-from muster.app.typed import Way, Ways, stub
+from muster.app.typed import stub
+from muster.app.ways import Asked, Finder
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
-from muster.balance.selector import ANY, Selector, wanted
+from muster.balance.selector import wanted
 from muster.call.breaker import Concurrency
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
@@ -27,18 +28,15 @@ from muster.client.pool import Pool, settled
 from muster.client.pools import Pools
 from muster.grpc.calls import Calls
 from muster.grpc.transport import Dialing, GrpcTransport
-from muster.grpc.typed_client import GRPCWay
 from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.errors import BadConfiguration, Fault, RegistryUnavailable
 from muster.model.events import Observer
-from muster.model.instance import GRPC
 from muster.model.snapshot import Answer, Pending, Snapshot
 from muster.registry.protocol import Discovery, Registry
 from muster.registry.url import open_registry
 from muster.telemetry.logging import EventLog
 from muster.watch.disk import Disk
-from muster.watch.hub import Hub, Subscription
-from muster.watch.latest import Latest
+from muster.watch.hub import Hub
 from muster.watch.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -134,7 +132,9 @@ class Client:
             transport = self._transport(hub, retries=retries, hedges=hedges, ejects=ejects)
             await stack.enter_async_context(transport)
             pools = stack.enter_context(closing(Pools(hub, self._balancing, self._observe, ejects=ejects)))
-            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools)
+            secure = self._dialing.tls is not None
+            finder = Finder(hub, transport, lambda: self._opened_http().session, secure, self._timeout)
+            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools, finder)
             self._stack = stack.pop_all()
         return self
 
@@ -209,17 +209,16 @@ class Client:
         Its methods raise Fault with the code that the service answered, NoInstances, RegistryUnavailable and
         Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
         """
-        wishes = tuple(dc), wanted(tags, version, metadata, zone)
-        ways = self._ways(name, protocol, timeout, headers or {}, wishes)
-        return cast("T", stub(contract, name, ways, self._timeout if timeout is None else timeout))
+        asked = Asked(protocol, timeout, headers, tuple(dc), wanted(tags, version, metadata, zone))
+        return cast("T", stub(contract, name, self._open.finder.ways(name, asked)))
 
     async def schema(self, name: str) -> Any:
         """What the handlers of `name` take and give: a JSON value, with JSON Schemas, as one of its instances tells it.
 
         Raises Fault UNIMPLEMENTED for a service without handlers, and as the methods of `service` do.
         """
-        ways = self._ways(name, "", None, {}, ((), ANY))
-        way = ways.now or await ways.known(self._timeout)
+        ways = self._open.finder.ways(name, Asked())
+        way = ways.now or await ways.known()
         try:
             return msgspec.json.decode(await way.describe())
         except Fault as fault:
@@ -316,50 +315,6 @@ class Client:
             raise RuntimeError("the client is not open: use 'async with muster.Client() as client'")
         return self._parts
 
-    def _subscribed(self, name: str, dc: tuple[str, ...]) -> Latest[Snapshot]:
-        """What is known of `name`, for as long as the client is open."""
-        parts = self._open
-        if (name, dc) not in parts.subscriptions:
-            parts.subscriptions[name, dc] = parts.hub.watch(name, dc)
-        return parts.subscriptions[name, dc].latest
-
-    def _ways(
-        self,
-        name: str,
-        protocol: str,
-        timeout: float | None,
-        headers: Mapping[str, str],
-        wishes: tuple[tuple[str, ...], Selector],
-    ) -> Ways:
-        make = partial(self._way, name, timeout, dict(headers), wishes)
-        return Ways(self._subscribed(name, wishes[0]), protocol, make)
-
-    def _way(
-        self,
-        name: str,
-        timeout: float | None,
-        headers: Mapping[str, str],
-        wishes: tuple[tuple[str, ...], Selector],
-        protocol: str,
-    ) -> Way:
-        if protocol == GRPC:
-            metadata = tuple((key.lower(), value) for key, value in headers.items())
-            return GRPCWay(name, self._open.transport.channel(name, *wishes), timeout, metadata)
-        from muster.http.typed.client import HTTPWay
-
-        dc, selector = wishes
-        session = self.http
-        if dc or selector != ANY:
-            session = session.where(
-                dc=dc,
-                tags=selector.tags,
-                version=selector.version,
-                metadata=selector.metadata,
-                zone=selector.zone,
-            )
-        scheme = "http" if self._dialing.tls is None else "https"
-        return HTTPWay(f"{scheme}://{name}", session, self._timeout, timeout, headers)
-
     def _opened_http(self) -> HTTPTransport:
         """What `http` is a part of, made when it is first used."""
         if self._http is None:
@@ -403,9 +358,7 @@ class _Parts:
     transport: GrpcTransport
     calls: Calls
     pools: Pools
-    subscriptions: dict[tuple[str, tuple[str, ...]], Subscription] = field(
-        default_factory=dict[tuple[str, tuple[str, ...]], Subscription]
-    )
+    finder: Finder
 
 
 def _readable(registry: Registry) -> Discovery:

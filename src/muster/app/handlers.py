@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from muster.model.endpoint import Endpoint
 from muster.model.errors import Rejected
 from muster.rpc.answering import Answering
-from muster.rpc.contract import operations
+from muster.rpc.contract import Operation, operations
 from muster.rpc.description import GRPC_PATH, METADATA, description, digest
 from muster.serve.life import LAST_WORDS
 from muster.serve.within import within
@@ -70,6 +70,7 @@ class Handlers:
             for cls, found in contracts.items():
                 handler = _make(cls, resources or {})
                 answering += [Answering(each, each.path(service), handler) for each in found]
+            _check_routes(each.operation for each in answering)
             yield Made(tuple(answering), description(service, (each.operation for each in answering)))
 
 
@@ -108,6 +109,17 @@ def _make(cls: type, resources: Resources) -> object:
             f"{cls.__name__} is made of {missing[0]!r}, which the lifespan does not yield; it yields {there}"
         )
     return cls(**given)
+
+
+def _check_routes(offered: Iterable[Operation]) -> None:
+    """Names of classes may differ by their case alone, which routes do not."""
+    found: dict[str, Operation] = {}
+    for each in offered:
+        other = found.setdefault(each.route, each)
+        if other is not each:
+            raise Rejected(
+                f"{each.short} and {other.short} would have one path, {each.route}: rename one of the classes"
+            )
 
 
 def _required(parameter: inspect.Parameter) -> bool:

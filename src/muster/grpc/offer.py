@@ -105,7 +105,9 @@ class Joined:
         self._schema = schema
         self._typed = typed
         self._paths = {endpoint.path for endpoint in typed.endpoints}
-        self.endpoints = (*schema.endpoints, *typed.endpoints)
+        # A proto that the server has loaded, and does not serve, may describe a service of the same name.
+        others = tuple(endpoint for endpoint in schema.endpoints if endpoint.path not in self._paths)
+        self.endpoints = (*others, *typed.endpoints)
 
     def request_type(self, endpoint: Endpoint) -> Any:
         return self._of(endpoint).request_type(endpoint)

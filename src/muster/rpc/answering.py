@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from typing import Any
 
 from muster.model.errors import Fault
@@ -48,7 +48,7 @@ class Answering:
     async def many(self, argument: tuple[Any, ...]) -> AsyncGenerator[bytes, None]:
         """The replies. Raises as `once` does. For operations that give streams."""
         try:
-            async with aclosing(self._function(*argument)) as replies:
+            async with _closing(self._function(*argument)) as replies:
                 async for reply in replies:
                     yield self._reply.encode(reply)
         except Exception as error:
@@ -72,3 +72,13 @@ class Answering:
             return Fault("UNKNOWN" if code == "OK" else code, error.detail)
         log.error("%s raised %s", self.path, type(error).__name__, exc_info=error)
         return Fault("INTERNAL", f"{self.path} failed; the service's log says why")
+
+
+@asynccontextmanager
+async def _closing(replies: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Closes a generator; a handler may also return an iterator that needs no end."""
+    try:
+        yield replies
+    finally:
+        if isinstance(replies, AsyncGenerator):
+            await replies.aclose()

@@ -31,6 +31,13 @@ async def test_a_call_without_a_class(client: muster.Client) -> None:
         await client.call("greeter", "Say.ListHellos", {"name": "x"})
 
 
+async def test_a_proto_of_the_same_name_is_not_mistaken_for_the_class(client: muster.Client) -> None:
+    import greeter_pb2
+
+    assert greeter_pb2.DESCRIPTOR.services_by_name["Say"].full_name == "greeter.Say"
+    assert await client.call("greeter", "Say.Hello", {"name": "world"}) == {"message": "Hello world"}
+
+
 async def test_the_gateway_transcodes_queries_and_bodies(gateway: aiohttp.ClientSession) -> None:
     async with gateway.get("/greeter/say/hello?name=world&times=2") as answer:
         assert (answer.status, await answer.json()) == (200, {"message": "Hello world"})

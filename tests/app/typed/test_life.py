@@ -102,6 +102,18 @@ async def test_a_class_that_cannot_be_served_ends_the_start(cls: type, text: str
     assert stopped == [True]
 
 
+async def test_classes_whose_paths_are_one() -> None:
+    class ECHO(Echo):
+        pass
+
+    service = new()
+    service.handler(Echo)
+    service.handler(ECHO)
+    with pytest.raises(muster.Rejected, match="would have one path, /echo/echo"):
+        async with service.running():
+            pass
+
+
 async def test_a_lifespan_that_raises_ends_the_start_or_is_heard_at_the_end() -> None:
     for when in ("open", "close"):
         service = new()

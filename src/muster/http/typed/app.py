@@ -1,8 +1,10 @@
-"""Handlers of a class as an ASGI application: JSON in and out.
+"""Handlers of a class as an ASGI application, JSON in and out:
 
-POST /greeter/Say.Hello, /say/hello, /greeter.Say/Hello     the request as the body
-GET  /-/schema                                              what all of them take and give, as JSON Schema
-GET  /health/ID, /health                                    see health.py
+    POST /greeter/Say.Hello, /say/hello, /greeter.Say/Hello     the request as the body
+    GET  /-/schema                                              what all of them take and give, as JSON Schema
+    GET  /health/ID, /health                                    see health.py
+
+Anything else is another application's, or nobody's.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from muster.http.typed.event_stream import EventStream
 from muster.http.typed.health import health_of
 from muster.http.typed.leaving import Leaving, Spawn
 from muster.http.typed.problem import CONTENT_TYPE, Headers, Problem, Refused, problem_of
-from muster.http.typed.request import JSON, LINES, Head, check_json, head_of, lines, whole_body
+from muster.http.typed.request import JSON, LINES, Head, check_json, head_of, messages, whole_body
 from muster.model.errors import Fault
 from muster.rpc.answering import Answering, Messages
 from muster.rpc.current import Pairs, Served, serving
@@ -98,7 +100,7 @@ class TypedApp:
         """What the caller sent, and what looks out for its going: who reads a stream finds out by that."""
         if answering.operation.takes_stream:
             check_json(head, _STREAMS)
-            return lines(receive, self._limits.received), nullcontext()
+            return messages(receive, self._limits.received), nullcontext()
         body = await whole_body(head, receive, self._limits.received)
         if body:
             check_json(head, (JSON,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import aclosing
 from io import BytesIO
@@ -48,7 +49,7 @@ class HTTPWay:
     ) -> None:
         self._origin = origin
         self._session = session
-        self._default = default
+        self._default = None if default is None or math.isinf(default) else default
         self._timeout = timeout
         self._headers = {
             False: {**headers, "Content-Type": JSON},

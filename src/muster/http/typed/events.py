@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from muster.http.typed.lines import lines
+
 CONTENT_TYPE = "text/event-stream"
 END = b"event: end\ndata: null\n\n"
 ALIVE = b":\n\n"
@@ -44,7 +46,7 @@ def written_error(problem: bytes) -> bytes:
 async def read(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     """The events in a body, in whatever pieces it comes; comments and fields other than these two are passed over."""
     kind, data = "message", list[bytes]()
-    async for line in _lines(chunks):
+    async for line in lines(chunks):
         if not line:
             if data:
                 yield Event(kind, b"\n".join(data))
@@ -53,14 +55,3 @@ async def read(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
             data.append(line[5:].removeprefix(b" "))
         elif line.startswith(b"event:"):
             kind = line[6:].strip().decode(errors="replace")
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines that end in LF or CRLF. A last one without an end is no line: its event is not complete."""
-    rest = list[bytes]()
-    async for chunk in chunks:
-        *whole, last = chunk.split(b"\n")
-        for line in whole:
-            yield b"".join((*rest, line)).removesuffix(b"\r")
-            rest = []
-        rest.append(last)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.http.asgi import Receive, Scope
+from muster.http.typed.lines import lines
 from muster.http.typed.problem import Refused
-from muster.model.errors import Fault
 
 JSON = "application/json"
 LINES = "application/jsonl"
@@ -33,12 +33,14 @@ class Gone(asyncio.CancelledError):
 
 @dataclass(slots=True)
 class Head:
-    """The headers that matter here. `timeout` in seconds, as `Grpc-Timeout` has it."""
+    """The headers that matter here. `timeout` in seconds, as `Grpc-Timeout` has it. `expects`: the caller asks whether
+    to send its body at all."""
 
     content_type: bytes = b""
     encoding: bytes = b"identity"
     length: int = 0
     timeout: float | None = None
+    expects: bool = False
 
 
 def head_of(scope: Scope) -> Head:
@@ -53,6 +55,8 @@ def head_of(scope: Scope) -> Head:
             head.encoding = value.lower()
         elif name == b"grpc-timeout":
             head.timeout = _seconds(value)
+        elif name == b"expect":
+            head.expects = True
     return head
 
 
@@ -67,7 +71,7 @@ def check_json(head: Head, kinds: tuple[str, ...]) -> None:
 
 async def whole_body(head: Head, receive: Receive, limit: int) -> bytes:
     """The body. Raises Refused 413 for one above `limit` bytes, 408 for one that takes its time, and Gone."""
-    if head.length > limit * _WASTE:
+    if head.length > (limit if head.expects else limit * _WASTE):
         raise _too_large(limit, close=True)
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -94,20 +98,20 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def lines(receive: Receive, limit: int) -> AsyncIterator[bytes]:
+async def messages(receive: Receive, limit: int) -> AsyncIterator[bytes]:
     """The lines of a body as they come, blank ones left out. Raises Fault RESOURCE_EXHAUSTED for one above `limit`
     bytes, and Gone."""
-    rest, more = b"", True
+    async for line in lines(_chunks(receive), limit):
+        if line.strip():
+            yield line
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
     while more:
         message = await receive()
-        chunk, more = _chunk(message), message.get("more_body", False)
-        *whole, rest = (rest + chunk).split(b"\n")
-        if max(map(len, (*whole, rest))) > limit:
-            raise Fault("RESOURCE_EXHAUSTED", f"a message has more than {limit} bytes")
-        for line in filter(bytes.strip, whole):
-            yield line
-    if rest.strip():
-        yield rest
+        yield _chunk(message)
+        more = message.get("more_body", False)
 
 
 def _chunk(message: Mapping[str, Any]) -> bytes:
