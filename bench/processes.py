@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from muster.testing.servers import ConsulServer, find_server
 
@@ -69,6 +70,7 @@ def started(command: list[str], address: str) -> Iterator[Served]:
         try:
             assert process.stdout is not None
             where = next(found[0] for line in process.stdout if (found := re.search(address, line)))
+            Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop it
             yield Served(where, process.pid)
         finally:
             process.terminate()

@@ -252,7 +252,7 @@ def _call(method: str, address: Address, said: Told) -> _Call | Answer:
     try:
         params = parse_query(address.query)
     except MalformedQuery:
-        return Answer(500, headers=(VARY,))
+        return Answer(400 if method == "HEAD" else 500, headers=(VARY,))
     if method == "OPTIONS":
         return Answer(headers=((b"allow", endpoint.allow), VARY))
     handler = endpoint.handlers.get(method)

@@ -38,8 +38,9 @@ class Reading:
 def reading(state: State, request: Request) -> Reading:
     """What the request says of consistency and waiting. Raises Refused for what contradicts itself, cannot be parsed,
     or this agent does not do."""
+    how = _reading_once(request.query) if len(request.query) <= KEPT_QUERY else _reading(request.params)
     require_datacenter(state, request.params, *NOT_ASKED)
-    return _reading_once(request.query) if len(request.query) <= KEPT_QUERY else _reading(request.params)
+    return how
 
 
 def require_datacenter(state: State, params: Params, *headers: tuple[bytes, bytes]) -> None:
