@@ -8,11 +8,15 @@ from dataclasses import replace
 from muster.agent.dns.records import Address, Answer, Location
 
 
-def fitted(answer: Answer, fits: Callable[[Answer], bool]) -> Answer:
-    """The answer, or where that does not fit as many of its first records as do, with what is to be said of them."""
-    if fits(answer):
-        return answer
+def fitted(answer: Answer, most: int, fits: Callable[[Answer], bool]) -> Answer:
+    """The answer, or where that does not fit as many of its first records as do, with what is to be said of them.
+
+    There is no room for more than `most`: whether so many fit is not asked, since `fits` takes its time.
+    """
     few, many = 0, len(answer.answer)
+    if many <= most and fits(answer):
+        return answer
+    many = min(many, most)
     while few < many:
         middle = (few + many + 1) // 2
         if fits(first(answer, middle)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 
 import dns.asyncbackend
@@ -82,12 +83,16 @@ class Recursors:
 
 
 def _place(address: str) -> tuple[str, int]:
-    if ":" not in address or (address.count(":") > 1 and "]" not in address):
-        address = f"[{address}]:{_PORT}"
+    """The address and port in `ADDRESS` or `ADDRESS:PORT`. Raises BadConfiguration."""
     try:
-        return split_host_port(address)
+        return str(ipaddress.ip_address(address)), _PORT
+    except ValueError:
+        pass  # with a port, then, or wrong
+    try:
+        host, port = split_host_port(address)
+        return str(ipaddress.ip_address(host)), port
     except ValueError as error:
-        raise BadConfiguration(f"the recursor {address!r}: {error}") from None
+        raise BadConfiguration(f"a recursor is an IP address, with or without a port: {error}") from None
 
 
 def _records(reply: dns.message.Message) -> list[Record]:

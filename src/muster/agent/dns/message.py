@@ -47,6 +47,9 @@ LARGEST_UDP = 65_535 - 68
 LARGEST_TCP = 65_535
 
 _HEADER = 12
+_SMALLEST_RECORD = 16
+"""Bytes of an A record whose name is compressed."""
+
 _OPCODE = 0x7800
 _STRING = 255
 _CLASSES: Final[dict[str, Any]] = {each.__name__: each for each in (A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT)}
@@ -101,9 +104,12 @@ def write(inquiry: Inquiry, answer: Answer, room: Room, *, recursive: bool, tell
     """The answer, or as much of it as there is room for. `recursive`: others are asked for who wants it. `tell`: what
     is left out is told by a flag."""
 
+    sets = _Sets(inquiry)
+
     def rendered(part: Answer) -> bytes | None:
         try:
-            return _reply(inquiry, part, recursive=recursive).to_wire(max_size=LARGEST_TCP, want_shuffle=False)
+            reply = _reply(inquiry, part, sets, recursive=recursive)
+            return reply.to_wire(max_size=LARGEST_TCP, want_shuffle=False)
         except dns.exception.TooBig:
             return None
 
@@ -111,7 +117,7 @@ def write(inquiry: Inquiry, answer: Answer, room: Room, *, recursive: bool, tell
         wire = rendered(part) if room.takes(part) else None
         return wire is not None and len(wire) <= room.octets
 
-    part = fitted(answer, fits)
+    part = fitted(answer, room.octets // _SMALLEST_RECORD, fits)
     wire = rendered(part)
     if wire is None:  # the question alone is too long: it cannot be, having come in one message
         return _bare(inquiry.message.wire or b"", dns.rcode.SERVFAIL)
@@ -147,7 +153,7 @@ def _truncated(wire: bytes) -> bytes:
     return wire[:2] + (int.from_bytes(wire[2:4]) | dns.flags.TC).to_bytes(2) + wire[4:]
 
 
-def _reply(inquiry: Inquiry, answer: Answer, *, recursive: bool) -> dns.message.Message:
+def _reply(inquiry: Inquiry, answer: Answer, sets: _Sets, *, recursive: bool) -> dns.message.Message:
     asked = inquiry.message
     reply = dns.message.QueryMessage(asked.id)
     reply.flags = dns.flags.QR | asked.flags & (dns.flags.RD | dns.flags.CD)
@@ -155,27 +161,41 @@ def _reply(inquiry: Inquiry, answer: Answer, *, recursive: bool) -> dns.message.
     reply.flags |= dns.flags.RA if recursive else 0
     reply.set_rcode(dns.rcode.from_text(answer.code))
     reply.question = list(asked.question)
-    names = {inquiry.question.name: asked.question[0].name}
-    reply.answer = _rrsets(answer.answer, names)
-    reply.authority = _rrsets(answer.authority, names)
-    reply.additional = _rrsets(answer.additional, names)
+    reply.answer = sets.of(answer.answer)
+    reply.authority = sets.of(answer.authority)
+    reply.additional = sets.of(answer.additional)
     if inquiry.extended:
         reply.use_edns(0, payload=inquiry.room)
     return reply
 
 
-def _rrsets(records: tuple[Record, ...], names: dict[str, dns.name.Name]) -> list[dns.rrset.RRset]:
-    """One set a record, so that their order stays. `names`, by their text, grow by those in the records.
+class _Sets:
+    """Records as dnspython has them: one set a record, so that their order stays. Each is made once, however often an
+    answer is written until it fits.
 
     Left out is what no name in DNS can say: nodes and addresses may be called anything.
     """
-    sets: list[dns.rrset.RRset] = []
-    for record in records:
+
+    def __init__(self, inquiry: Inquiry) -> None:
+        self._names = {inquiry.question.name: inquiry.message.question[0].name}
+        self._made: dict[Record, dns.rrset.RRset | None] = {}
+
+    def of(self, records: tuple[Record, ...]) -> list[dns.rrset.RRset]:
+        sets = (self._of(record) for record in records)
+        return [each for each in sets if each is not None]
+
+    def _of(self, record: Record) -> dns.rrset.RRset | None:
+        if record not in self._made:
+            self._made[record] = self._make(record)
+        return self._made[record]
+
+    def _make(self, record: Record) -> dns.rrset.RRset | None:
         try:
-            sets.append(dns.rrset.from_rdata(_name(record.owner, names), record.ttl, _rdata(record.data, names)))
+            rdata = _rdata(record.data, self._names)
+            return dns.rrset.from_rdata(_name(record.owner, self._names), record.ttl, rdata)
         except (dns.exception.DNSException, ValueError) as error:
             _log.debug("%s cannot be said in DNS: %r", record, error)
-    return sets
+            return None
 
 
 def _rdata(data: Data, names: dict[str, dns.name.Name]) -> Rdata:

@@ -30,7 +30,7 @@ class DNS:
     `enable_truncate`: say in an answer that lacks instances for want of room that it does, so that the client asks
     again by TCP. `enable_additional_node_meta_txt`: add the metadata of nodes.
 
-    `recursors`, `HOST:PORT` or `HOST`, are asked what is outside `domain`, one after another, each for
+    `recursors`, IP addresses with or without a port, are asked what is outside `domain`, one after another, each for
     `recursor_timeout` seconds. Without any such questions are refused.
     """
 
