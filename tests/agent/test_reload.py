@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,21 @@ async def test_what_a_client_deregistered_is_back(ask: Any) -> None:
         assert (await ask(agent.address, "GET", "/v1/agent/services")).json == {}
         await ask(agent.address, "PUT", RELOAD)
         assert list((await ask(agent.address, "GET", "/v1/agent/services")).json) == ["web"]
+
+
+async def test_what_was_defined_before_a_restart_goes_with_its_definition(tmp_path: Path, ask: Any) -> None:
+    kept = replace(HERE, data_dir=tmp_path)
+    disk = wire.CheckRegistration(name="disk", ttl="1h")
+    before = replace(kept, services=(service("stays", check=beat()), service("goes")), checks=(disk,))
+    async with Agent.configured(lambda: before) as agent:
+        await ask(agent.address, "PUT", "/v1/agent/service/register", {"Name": "a client's"})
+        await ask(agent.address, "PUT", "/v1/agent/check/pass/service:stays")
+    async with Agent.configured(lambda: replace(kept, services=(service("stays", check=beat()),))) as agent:
+        assert set((await ask(agent.address, "GET", "/v1/agent/services")).json) == {"stays", "a client's"}
+        checks = (await ask(agent.address, "GET", "/v1/agent/checks")).json
+        assert {check_id: check["Status"] for check_id, check in checks.items()} == {"service:stays": "passing"}
+    async with Agent.configured(lambda: kept) as agent:
+        assert set((await ask(agent.address, "GET", "/v1/agent/services")).json) == {"a client's"}
 
 
 async def test_a_broken_configuration_leaves_everything_as_it_was(ask: Any) -> None:

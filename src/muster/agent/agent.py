@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 from muster.agent.api.app import API
-from muster.agent.defined import DefinedServices
 from muster.agent.dns import DNS
 from muster.agent.dns.serving import serving_dns
 from muster.agent.identity import Identity, as_told, identify
@@ -192,14 +191,13 @@ def connection_limits(limits: Limits) -> ConnectionLimits:
 
 def _applying(state: State, bound: Bound) -> Callable[[Settings], None]:
     """What puts settings into force, at the beginning and when they were read again."""
-    defined = DefinedServices(state.local, state.identity.node)
 
     def apply(settings: Settings) -> None:
         state.in_force.limits = settings.limits
         state.in_force.refuse_scripts = settings.refuse_scripts
         state.waiters.limit = settings.limits.max_blocked_queries
         bound.relimit(connection_limits(settings.limits))
-        defined.apply(settings)
+        state.defined.apply(settings)
 
     return apply
 

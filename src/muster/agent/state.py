@@ -10,6 +10,7 @@ from muster.agent.autopilot import Autopilot
 from muster.agent.blocking import Waiters
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.topics import Topic
+from muster.agent.defined import DefinedServices
 from muster.agent.encoded import EncodedAnswers
 from muster.agent.entries.entries import ConfigEntries
 from muster.agent.events import Events
@@ -36,6 +37,7 @@ class State:
     tables: Tables
     catalog: Catalog
     local: LocalServices
+    defined: DefinedServices
     pairs: Pairs
     sessions: LivingSessions
     waiters: Waiters
@@ -81,6 +83,7 @@ async def living_state(
     queries = Queries(tables, lambda session_id: sessions.table.get(session_id) is not None)
     sessions.table.ending.append(queries.drop_of)
     local = LocalServices(node, tables, catalog, timing)
+    defined = DefinedServices(tables, local, node)
     entries, autopilot = ConfigEntries(tables), Autopilot(tables)
 
     def begin(identity: Identity) -> State:
@@ -89,6 +92,7 @@ async def living_state(
             tables=tables,
             catalog=catalog,
             local=local,
+            defined=defined,
             pairs=pairs,
             sessions=sessions,
             waiters=waiters,
