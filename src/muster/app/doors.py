@@ -16,12 +16,13 @@ PROTOCOLS = (GRPC, HTTP)
 @dataclass(frozen=True, slots=True)
 class Door:
     """One protocol: the name that it is registered under, the port to listen at, and HOST:PORT where that is another
-    for those who connect."""
+    for those who connect. `instance_id`: of one run."""
 
     protocol: str
     name: str
     port: int
     advertise: str | None
+    instance_id: str = ""
 
 
 def checked(protocols: Iterable[str] | None) -> tuple[str, ...] | None:

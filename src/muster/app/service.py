@@ -268,21 +268,20 @@ class Service:
 
     @asynccontextmanager
     async def _listening(self, settings: _Settings, registrar: Registrar | None, made: Made) -> AsyncIterator[_Run]:
-        places = [(door, new_id(door.name)) for door in self._doors(settings)]
-        names = {name for door, instance_id in places for name in (door.name, instance_id)}
+        doors = self._doors(settings)
+        names = {name for door in doors for name in (door.name, door.instance_id)}
         health = HealthState(names | self._services(made), settings.mode.standing)
-        servers = [self._server(door.protocol, instance_id, health, made) for door, instance_id in places]
+        servers = [self._server(door, health, made) for door in doors]
         transport = servers[0] if len(servers) == 1 else Transports(servers)
+        host = self._listen[0]
         try:
-            ports = [
-                await each.listen(self._listen[0], door.port) for each, (door, _) in zip(servers, places, strict=True)
+            bound = [
+                replace(door, port=await server.listen(host, door.port))
+                for door, server in zip(doors, servers, strict=True)
             ]
-            entries = [
-                await self._entry(door, instance_id, port, settings, registrar, made)
-                for (door, instance_id), port in zip(places, ports, strict=True)
-            ]
+            entries = [await self._entry(door, settings.zone, registrar, made) for door in bound]
             membership = self._membership(settings.mode, registrar, entries)
-            yield _Run(ports[0], tuple(entries), health, membership, transport)
+            yield _Run(bound[0].port, tuple(entries), health, membership, transport)
         finally:
             await transport.stop(0)
 
@@ -290,7 +289,8 @@ class Service:
         protocols = self._protocols or ((GRPC, HTTP) if self._handlers.classes else (GRPC,))
         if GRPC not in protocols and self._offered.services:
             raise Rejected(f"{self.name!r} offers {', '.join(self._offered.services)} by gRPC: add it to protocols=")
-        return doors(protocols, (self.name, self._listen[1], settings.advertise), self._second)
+        found = doors(protocols, (self.name, self._listen[1], settings.advertise), self._second)
+        return tuple(replace(door, instance_id=new_id(door.name)) for door in found)
 
     def _services(self, made: Made) -> set[str]:
         """The full names of what is offered by gRPC."""
@@ -299,30 +299,26 @@ class Service:
             raise Rejected(f"{', '.join(sorted(twice))} is offered by generated code and by a handler: rename one")
         return {*self._offered.services, *typed}
 
-    def _server(self, protocol: str, instance_id: str, health: HealthState, made: Made) -> GRPCServer | HTTPServer:
-        if protocol == GRPC:
+    def _server(self, door: Door, health: HealthState, made: Made) -> GRPCServer | HTTPServer:
+        if door.protocol == GRPC:
             typed = TypedHandlers(made.answering, made.document)
             return GRPCServer(self._offered, health, self._limits, self._tls, self._interceptors, typed)
         # uvicorn is not loaded for who serves gRPC alone.
         from muster.http.typed.app import Hosted
         from muster.http.typed.server import HTTPServer
 
-        return HTTPServer(Hosted(instance_id, health, made.answering, made.document), self._limits, self._tls)
+        return HTTPServer(Hosted(door.instance_id, health, made.answering, made.document), self._limits, self._tls)
 
-    async def _entry(
-        self, door: Door, instance_id: str, port: int, settings: _Settings, registrar: Registrar | None, made: Made
-    ) -> Registration:
+    async def _entry(self, door: Door, zone: str, registrar: Registrar | None, made: Made) -> Registration:
         """What the registry is told of one protocol."""
         place = place_of(str(registrar)) if registrar else HERE
-        where = await advertised((self._listen[0], port), door.advertise, place, registrar)
+        where = await advertised((self._listen[0], door.port), door.advertise, place, registrar)
         metadata = {**self._label.metadata, **made.metadata}
-        label = replace(self._label, name=door.name, zone=settings.zone, metadata=metadata)
-        typed = made.endpoints(self.name)
+        label = replace(self._label, name=door.name, zone=zone, metadata=metadata)
+        endpoints, reach = made.endpoints(self.name), by_http(DEFAULT_PATH, self._tls)
         if door.protocol == GRPC:
-            return compose(
-                label, instance_id, where, (*self._offered.endpoints, *typed), self._timing, by_grpc(self._tls)
-            )
-        return compose(label, instance_id, where, typed, self._timing, by_http(DEFAULT_PATH, self._tls))
+            endpoints, reach = (*self._offered.endpoints, *endpoints), by_grpc(self._tls)
+        return compose(label, door.instance_id, where, endpoints, self._timing, reach)
 
     def _membership(self, mode: Mode, registrar: Registrar | None, entries: Sequence[Registration]) -> Membership:
         gate = partial(run.gate, self._hooks.register_check)
