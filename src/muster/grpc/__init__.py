@@ -3,6 +3,7 @@
 Serving:
     server.py               GRPCServer: bound, guarded, with health and reflection
     offered.py              handlers, collected from generated `add_X_to_server` functions
+    typed.py                handlers of a class, with JSON in place of protobuf
     guard.py                around every handler: errors stay inside, no more calls than wanted
     slots.py                how many calls are under way, and may be
     plain_context.py        the context of handlers that are not async
@@ -20,12 +21,13 @@ Calling:
     hedged.py               a call that is sent a second time when its answer is late
     attempting.py           the attempts of one call, one after the other
     ending.py, pushback.py  how an attempt ended, and what the server says of another
+    typed_client.py         calls of a class's operations
     requests.py             the requests of a stream, kept while they may have to be sent again
     connection.py           keeping a connection to an instance, and replacing it when it is old
     life.py                 one connection, from dialing to its loss, and the proof who answers
     link.py                 a channel to one instance, and how many are using it
     sync/                   the same for threads
 
-Calling by name: calls.py, alike.py, and what a method takes: reflect.py, schema.py, schemas.py, mismatch.py,
+Calling by name: calls.py, alike.py, and what a method takes: offer.py, reflect.py, schema.py, schemas.py, mismatch.py,
 wellknown.py
 """

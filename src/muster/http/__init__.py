@@ -5,6 +5,7 @@ listening.py   a bound socket for an address, or an error that says what to do
 parser.py      requests as bytes; an offer to upgrade is none
 connection.py  one HTTP/1.1 connection, with limits on what a stranger may send
 server.py      serving: an ASGI application on an address, within this process
+typed/         handlers of a class, served and called with JSON
 client/        aiohttp's session, with the names of services where hosts would be
 httpx.py       the same for httpx (extra `httpx`)
 requests.py    the same for requests, in threads (extra `requests`)

@@ -1,12 +1,13 @@
 """A service's life, whatever it is called by: start, be registered, stay registered, drain, stop.
 
-settings.py       Timing, Limits, TLS: the numbers and files of a service, as frozen data
+settings.py       Timing, Limits, TLS, Second: the numbers and files of a service, as frozen data
 lifecycle.py      the phases of a run as a table, and what is answered to who asks for health in each
 standing.py       where a registration stands, and what to do next: a pure function
 membership.py     the one task that gets an instance registered, keeps it so and takes it out again
 advertise.py      the address that goes into the registry
 entry.py          what the registry is told of an instance
 reach.py          what callers speak to it, and how the registry finds out whether it answers
+several.py        one run that is reached by several protocols
 reporting.py      telling observers where the registration stands
 health.py         the health of a run, for whichever transport is asked
 hooks.py          what the author of a service runs at start and stop
