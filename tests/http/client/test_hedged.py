@@ -127,6 +127,22 @@ async def test_whoever_gives_up_ends_both(world: Any) -> None:
     assert under_way(transport) == 0
 
 
+async def test_whoever_gives_up_at_once_leaves_nothing(world: Any) -> None:
+    transport = await two(world)
+
+    async def ask() -> None:
+        await transport.session.get(f"{URL}/hang")
+
+    for turns in range(6):
+        asking = world.spawn(ask())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+    assert under_way(transport) == 0
+
+
 async def test_the_deadline_ends_both(world: Any) -> None:
     transport = await two(world, timeout=0.1)
     with pytest.raises(aiohttp.ServerTimeoutError):

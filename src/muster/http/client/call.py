@@ -14,7 +14,7 @@ from muster.call.deadline import deadline_of, remaining
 from muster.http.client.attempt import Answer, Attempt, Send, whole
 from muster.http.client.errors import in_terms_of_aiohttp
 from muster.http.client.link import Link
-from muster.http.client.methods import SAFE, is_idempotent
+from muster.http.client.methods import is_idempotent
 from muster.http.client.onward import TIMEOUT, written
 from muster.http.client.retrying import Calling, Retrying
 from muster.http.client.routing import Routed
@@ -63,7 +63,7 @@ class Call:
         calling, terms, when = self._calling, self._terms, self._deadline
         service = calling.services.of(request.url, time.monotonic(), terms.name)
         key = service.key_in(request) if service.key else None
-        idempotent = terms.idempotent or request.method in SAFE or is_idempotent(request)
+        idempotent = terms.idempotent or is_idempotent(request)
         try:
             node = self.node or service.entrance.choose((), key)
         except MusterError:

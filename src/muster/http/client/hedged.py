@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import replace
 
@@ -26,6 +26,9 @@ from muster.http.client.services import Service
 from muster.model.errors import MusterError
 from muster.model.events import CallHedged
 
+Sending = Callable[[aiohttp.ClientRequest, Send], Awaitable[aiohttp.ClientResponse]]
+"""What a Call is."""
+
 
 class HedgedCall(Call):
     """A call that is hedged if its request may be processed twice, and can be sent twice at once."""
@@ -39,8 +42,11 @@ class HedgedCall(Call):
         if hedger is None or not self._may_be_hedged(request, service):
             return await super().__call__(request, send)
         began, delay = time.monotonic(), hedger.delay(request.method)
-        call = super().__call__(request, send)
-        answer = await (_answer(call) if delay is None else self._first_of_two(call, delay, service, request, send))
+        call = super().__call__
+        if delay is None:
+            answer = await _answer(call, request, send)
+        else:
+            answer = await self._first_of_two(call, delay, service, request, send)
         if isinstance(answer, Exception):
             raise answer
         if _is_good(answer):
@@ -48,31 +54,23 @@ class HedgedCall(Call):
         return answer
 
     def _may_be_hedged(self, request: aiohttp.ClientRequest, service: Service) -> bool:
-        twice_at_once = not request.body or isinstance(request.body, BytesPayload)
-        return (
-            (self._terms.idempotent or is_idempotent(request))
-            and twice_at_once
-            and hdrs.EXPECT not in request.headers
-            and self._calling.hedges(service.name)
-        )
+        may_be_processed_twice = self._terms.idempotent or is_idempotent(request)
+        body_in_memory = not request.body or isinstance(request.body, BytesPayload)
+        asks_first = hdrs.EXPECT in request.headers
+        return may_be_processed_twice and body_in_memory and not asks_first and self._calling.hedges(service.name)
 
     async def _first_of_two(
-        self,
-        call: Awaitable[aiohttp.ClientResponse],
-        delay: float,
-        service: Service,
-        request: aiohttp.ClientRequest,
-        send: Send,
+        self, call: Sending, delay: float, service: Service, request: aiohttp.ClientRequest, send: Send
     ) -> Answer:
         tasks: list[asyncio.Task[Answer]] = []
         best: asyncio.Task[Answer] | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                tasks.append(group.create_task(_answer(call)))
+                tasks.append(group.create_task(_answer(call, request, send)))
                 await asyncio.wait(tasks, timeout=delay)
                 other = None if tasks[0].done() else self._another(service, request)
                 if other is not None:
-                    tasks.append(group.create_task(_answer(self._second(other)(_copied(request), send))))
+                    tasks.append(group.create_task(_answer(self._second(other), _copied(request), send)))
                 best = await _best(tasks)
                 for task in tasks:
                     task.cancel()
@@ -99,9 +97,9 @@ class HedgedCall(Call):
         return Call(self._calling, replace(self._terms, once=True), self._deadline, node)
 
 
-async def _answer(call: Awaitable[aiohttp.ClientResponse]) -> Answer:
+async def _answer(call: Sending, request: aiohttp.ClientRequest, send: Send) -> Answer:
     try:
-        return await call
+        return await call(request, send)
     except Exception as error:
         return error
 
