@@ -10,7 +10,7 @@ from muster.agent.api.numbers import parse_uint
 from muster.agent.api.reading import plain_query, plain_reading, require_datacenter
 from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
-from muster.agent.blocking import Found
+from muster.agent.blocking import Found, Patience
 from muster.agent.entries.entries import ConfigEntry, entries_of, entry_of
 from muster.agent.entries.kinds import BadEntry, UnknownKind, read_entry, require_kind
 from muster.agent.entries.shape import BadShape
@@ -33,11 +33,12 @@ def apply(state: State, request: Request) -> Answer:
 
 def read(state: State, request: Request) -> Query:
     """One entry, or all of a kind."""
+    patience = plain_reading(request)
     require_datacenter(state, request.params)
     kind, slash, name = request.rest.partition("/")
     if kind or slash:
         _require_kind(500, kind)
-    return _one(state, request, kind, name) if slash else _all(state, request, kind)
+    return _one(state, patience, kind, name) if slash else _all(state, patience, kind)
 
 
 def delete(state: State, request: Request) -> Answer:
@@ -52,17 +53,17 @@ def delete(state: State, request: Request) -> Answer:
     return json_answer({} if index is None else deleted)
 
 
-def _one(state: State, request: Request, kind: str, name: str) -> Query:
+def _one(state: State, patience: Patience, kind: str, name: str) -> Query:
     def ask() -> Found[Answer]:
         entry = state.entries.get(kind, name)
         missing = text_answer(404, f'Config entry not found for "{kind}" / "{name}"')
         answer = missing if entry is None else json_answer(_view(entry))
         return Found(state.entries.index, (entry_of(kind, name),), lambda: answer)
 
-    return plain_query(plain_reading(request), ask)
+    return plain_query(patience, ask)
 
 
-def _all(state: State, request: Request, kind: str) -> Query:
+def _all(state: State, patience: Patience, kind: str) -> Query:
     def ask() -> Found[Answer]:
         return Found(
             state.entries.index,
@@ -70,7 +71,7 @@ def _all(state: State, request: Request, kind: str) -> Query:
             lambda: json_answer([_view(entry) for entry in state.entries.of(kind)]),
         )
 
-    return plain_query(plain_reading(request), ask)
+    return plain_query(patience, ask)
 
 
 def _view(entry: ConfigEntry) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from muster.agent.api.kv import require_uuid
 from muster.agent.api.reading import NOT_ASKED, plain_query, plain_reading, require_datacenter
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
-from muster.agent.blocking import Found
+from muster.agent.blocking import Found, Patience
 from muster.agent.catalog.rows import NODE_HEALTH_CHECK
 from muster.agent.catalog.topics import Topic
 from muster.agent.kv.sessions import SESSIONS, BadSession, Behavior, Session, session_at
@@ -44,6 +44,7 @@ def destroy(state: State, request: Request) -> Answer:
 
 def renew(state: State, request: Request) -> Answer:
     """Start a session's time anew."""
+    plain_reading(request)  # of which Consul reads nothing but what is wrong with it
     require_datacenter(state, request.params)
     session = state.sessions.table.get(_session_id(request))
     if session is None:
@@ -54,28 +55,31 @@ def renew(state: State, request: Request) -> Answer:
 
 def info(state: State, request: Request) -> Query:
     """One session in a list, or an empty list."""
+    patience = plain_reading(request)
     session_id = _session_id(request, *NOT_ASKED)
 
     def found() -> list[Session]:
         session = state.sessions.table.get(session_id)
         return [] if session is None else [session]
 
-    return _query(state, request, session_at(session_id), found)
+    return _query(state, request, patience, session_at(session_id), found)
 
 
 def every(state: State, request: Request) -> Query:
     """Every session."""
-    return _query(state, request, SESSIONS, state.sessions.table.all)
+    return _query(state, request, plain_reading(request), SESSIONS, state.sessions.table.all)
 
 
 def of_node(state: State, request: Request) -> Query:
     """The sessions of a node."""
     if not request.rest:
         raise Refused(400, "Missing node name")
-    return _query(state, request, SESSIONS, lambda: state.sessions.table.on(request.rest))
+    return _query(state, request, plain_reading(request), SESSIONS, lambda: state.sessions.table.on(request.rest))
 
 
-def _query(state: State, request: Request, topic: Topic, found: Callable[[], list[Session]]) -> Query:
+def _query(
+    state: State, request: Request, patience: Patience, topic: Topic, found: Callable[[], list[Session]]
+) -> Query:
     require_datacenter(state, request.params, *NOT_ASKED)
 
     def ask() -> Found[Answer]:
@@ -83,7 +87,7 @@ def _query(state: State, request: Request, topic: Topic, found: Callable[[], lis
         index = sessions[0].stamp.modified if topic != SESSIONS and sessions else state.sessions.table.index
         return Found(index, (topic,), lambda: json_answer([_view(session) for session in sessions]))
 
-    return plain_query(plain_reading(request), ask)
+    return plain_query(patience, ask)
 
 
 def _session_id(request: Request, *headers: tuple[bytes, bytes]) -> str:

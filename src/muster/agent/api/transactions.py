@@ -25,11 +25,11 @@ Errors = list[dict[str, Any]]
 
 def transact(state: State, request: Request) -> Answer:
     """Do all the operations, or none and say of each why not."""
-    require_datacenter(state, request.params)
     _refuse_large(request, state.in_force.limits.kv_max_value_size)
     asked = decode_list(request.body, wire.TransactionOperation, "api.TxnOps", TRANSACTION)
     if len(asked) > _MOST_OPERATIONS:
         return text_answer(413, f"Transaction contains too many operations ({len(asked)} > {_MOST_OPERATIONS})")
+    require_datacenter(state, request.params)
     operations = list(_operations(state, asked))
     with state.tables.write() as write:
         results, errors = _run(operations, write)
