@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from muster.testing.leaks import children, end_child, tasks_left
 from muster.testing.servers import ConsulServer, find_server
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from muster.agent import Agent
 
 REPOSITORY = Path(__file__).parent.parent
+
+settings.register_profile("muster", deadline=None)  # how long an example takes says what else the machine does
+settings.load_profile("muster")
 _of_the_session: set[int] = set()
 """Child processes that outlive a test on purpose."""
 
