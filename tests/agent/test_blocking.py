@@ -7,7 +7,17 @@ from random import Random
 
 import pytest
 
-from muster.agent.blocking import Found, Patience, TooManyWaiting, Waiters, Woken, must_wait, resolve, wait_seconds
+from muster.agent.blocking import (
+    Found,
+    Patience,
+    TooManyWaiting,
+    Waiters,
+    Waiting,
+    Woken,
+    must_wait,
+    resolve,
+    wait_seconds,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +145,86 @@ async def test_who_waits_for_two_topics_is_woken_once() -> None:
         waiters.wake([WEB, DB])
         waiters.wake([WEB])
         assert await task is Woken.CHANGED
+
+
+class Answers:
+    """What a query that waits without a task was answered."""
+
+    def __init__(self) -> None:
+        self.indexes: list[int] = []
+        self.come = asyncio.Event()
+
+    def __call__(self, found: Found[int]) -> None:
+        self.indexes.append(found.index)
+        self.come.set()
+
+
+async def test_without_a_task_a_change_is_told_once_and_only_news_end_the_wait() -> None:
+    table, waiters, answers = Table(), Waiters(10), Answers()
+    waiting = Waiting(table.ask, 11, waiters, answers)
+    waiting.begin((WEB,), 60.0)
+    async with asyncio.timeout(SOON):
+        for index in (11, 12, 13):
+            table.index = index
+            waiters.wake([DB, WEB])
+            waiters.wake([WEB])
+            assert answers.indexes in ([], [12]), "nobody is told within the write"
+            for _ in range(3):
+                await asyncio.sleep(0)
+        await answers.come.wait()
+    assert answers.indexes == [12]
+    assert waiters.count == 0
+
+
+async def test_without_a_task_time_ends_the_wait() -> None:
+    waiters, answers = Waiters(10), Answers()
+    Waiting(Table().ask, 10, waiters, answers).begin((WEB,), 0.001)
+    async with asyncio.timeout(SOON):
+        await answers.come.wait()
+    assert (answers.indexes, waiters.count) == ([10], 0)
+
+
+async def test_without_a_task_who_has_left_is_told_nothing() -> None:
+    table, waiters, answers = Table(), Waiters(10), Answers()
+    waiting = Waiting(table.ask, 10, waiters, answers)
+    waiting.begin((WEB,), 60.0)
+    table.index = 11
+    waiters.wake([WEB])
+    waiting.leave()
+    waiting.leave()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (answers.indexes, waiters.count) == ([], 0)
+
+
+async def test_without_a_task_other_topics_may_come_to_matter() -> None:
+    waiters, answers = Waiters(1), Answers()
+    found = Found(10, (WEB,), lambda: 10)
+    waiting = Waiting(lambda: found, 10, waiters, answers)
+    waiting.begin(found.topics, 60.0)
+    found = Found(10, (WEB, DB), lambda: 10)
+    waiters.wake([WEB])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    found = Found(11, (WEB, DB), lambda: 11)
+    waiters.wake([DB])
+    async with asyncio.timeout(SOON):
+        await answers.come.wait()
+    assert (answers.indexes, waiters.count) == ([11], 0)
+
+
+async def test_a_crowd_is_told_in_turns_and_all_of_it_when_the_agent_ends() -> None:
+    table, waiters, answers = Table(), Waiters(1000), Answers()
+    for _ in range(1000):
+        Waiting(table.ask, 10, waiters, answers).begin((WEB,), 60.0)
+    waiters.close()
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert 0 < len(answers.indexes) < 500
+    async with asyncio.timeout(SOON):
+        while len(answers.indexes) < 1000:
+            await asyncio.sleep(0)
+    assert waiters.count == 0
 
 
 async def until(waiters: Waiters, count: int) -> None:

@@ -122,11 +122,12 @@ class Waiters:
         """Have `woken` called at each change of `topics`, until `leave`. Raises TooManyWaiting."""
         if self.are_full:
             raise TooManyWaiting
-        place = Place(topics, woken)
-        self._count += 1
-        for topic in topics:
-            self._by_topic.setdefault(topic, {})[place] = None
-        return place
+        return self._enter(topics, woken)
+
+    def move(self, place: Place, topics: tuple[Topic, ...]) -> Place:
+        """Wait for other topics from now on. The place is left for the one that is returned."""
+        self.leave(place)
+        return self._enter(topics, place.woken)
 
     def leave(self, place: Place) -> None:
         """Wait no longer. Once for each place."""
@@ -155,6 +156,13 @@ class Waiters:
         except TimeoutError:
             return Woken.EXPIRED if loop.time() >= until else Woken.CHANGED
         return Woken.GONE
+
+    def _enter(self, topics: tuple[Topic, ...], woken: Callable[[], None]) -> Place:
+        place = Place(topics, woken)
+        self._count += 1
+        for topic in topics:
+            self._by_topic.setdefault(topic, {})[place] = None
+        return place
 
     def _tell(self) -> None:
         """Tell those who were woken, some at a time, so that a crowd does not hold up the others."""
@@ -237,8 +245,7 @@ class Waiting(Generic[_Answer]):
         if not must_wait(self._known, found.index) or self._waiters.closed:
             self._end(found)
         elif found.topics != self._place.topics:
-            self._waiters.leave(self._place)
-            self._place = self._waiters.enter(found.topics, self._look)
+            self._place = self._waiters.move(self._place, found.topics)
 
     def _expired(self) -> None:
         self._end(self._ask())
