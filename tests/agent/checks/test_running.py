@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from random import Random
 
 import pytest
@@ -78,3 +79,21 @@ async def test_a_fault_of_a_look_is_a_critical_result(monkeypatch: pytest.Monkey
         running.start("c", CheckDefinition(Kind.TCP, "127.0.0.1:1", interval=0.01))
         _, result = await heard.results.get()
     assert result.health is Health.CRITICAL and "oops" in result.output
+
+
+async def test_checks_that_were_late_together_do_not_look_together_from_then_on() -> None:
+    heard, count, interval = Heard(), 40, 0.3
+    async with listening(lambda _: b"") as address, heard.running() as running, asyncio.timeout(SOON):
+        for number in range(count):
+            running.start(str(number), CheckDefinition(Kind.TCP, address, interval=interval))
+        for _ in range(count):
+            await heard.results.get()
+        time.sleep(2 * interval)
+        while not heard.results.empty():
+            heard.results.get_nowait()
+        begun = asyncio.get_running_loop().time()
+        times = []
+        for _ in range(count):
+            await heard.results.get()
+            times.append(asyncio.get_running_loop().time() - begun)
+    assert sum(at < interval / 6 for at in times) < count / 2

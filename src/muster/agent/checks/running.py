@@ -43,6 +43,8 @@ _log = logging.getLogger("muster.agent.checks")
 
 _MOST_LOOKS = 1000
 _MOST_SCRIPTS = 32
+_LATE = 0.1
+"""The share of its interval by which a look may be late and still be one of many at their own times."""
 _FOR_OTHERS = 0.5
 """The share of the files that this process may open which is left to its clients."""
 
@@ -128,7 +130,16 @@ class RunningChecks:
             streak, health = count(streak, result.health, thresholds)
             if health is not None:
                 self._report(check_id, Result(health, result.output))
-            await asyncio.sleep(interval)
+            await self._pause(interval)
+
+    async def _pause(self, interval: float) -> None:
+        """An interval; and where it ends late, as after a machine was suspended, a part of another at random: all
+        checks are then late together, and would from now on look together."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + interval
+        await asyncio.sleep(interval)
+        if loop.time() - due > _LATE * interval:
+            await asyncio.sleep(self._rng.random() * interval)
 
 
 def _most_looks() -> int:
