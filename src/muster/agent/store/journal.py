@@ -10,10 +10,12 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -23,6 +25,10 @@ from muster.agent.store.write import Change, Key, Write
 
 _TRY_AGAIN = 0.5
 """Seconds between attempts while the disk cannot be written."""
+
+_GATHER = 0.001
+"""Seconds in which further writes may join. Registering over 16 connections, commits had 4 writes each without, at
+twice the processor time for a write."""
 
 _log = logging.getLogger("muster.agent.store")
 
@@ -48,7 +54,7 @@ class Journal:
         self._queue: SimpleQueue[_Written | None] = SimpleQueue()
         self._position = 0
         self._saved = 0
-        self._waiting: deque[tuple[int, asyncio.Future[bool]]] = deque()
+        self._waiting: deque[tuple[int, Callable[[bool], None]]] = deque()
 
     @property
     def position(self) -> int:
@@ -65,6 +71,11 @@ class Journal:
         self._position += 1
         self._queue.put(_Written(self._position, write.index, write.changes))
 
+    def when_saved(self, tell: Callable[[bool], None]) -> None:
+        """Have `tell` called, later, once all that has been written by now is on the disk, or with False once it is
+        known that it cannot be written. Only while it is not failing and behind: else nobody would call."""
+        self._waiting.append((self._position, tell))
+
     async def saved(self) -> bool:
         """Wait until all that has been written by now is on the disk. False if the disk cannot be written."""
         if self.failing:
@@ -72,7 +83,7 @@ class Journal:
         if not self.is_behind:
             return True
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._waiting.append((self._position, future))
+        self.when_saved(partial(_tell, future))
         return await future
 
     def close(self) -> None:
@@ -85,14 +96,14 @@ class Journal:
         self.failing = ""
         self._saved = position
         while self._waiting and self._waiting[0][0] <= position:
-            _tell(self._waiting.popleft()[1], True)
+            self._waiting.popleft()[1](True)
 
     def _failed(self, why: str) -> None:
         if not self.failing:
             _log.error("the data directory cannot be written, and nothing is registered until it can: %s", why)
         self.failing = why
         while self._waiting:
-            _tell(self._waiting.popleft()[1], False)
+            self._waiting.popleft()[1](False)
 
     # The thread's part
 
@@ -125,11 +136,17 @@ class _Unsaved:
         self.position = 0
         self.index = 0
         self.closing = False
+        self._taken = 0
 
     def take(self, queue: SimpleQueue[_Written | None]) -> None:
-        """Wait for something to save, or where something is left of last time only so long, and take all there is."""
+        """Wait for something to save, or where something is left of last time only so long, and take all there is.
+
+        Where several writes came together before, more are about to: a moment's patience halves what they cost."""
+        several, self._taken = self._taken > 1, 0
         try:
             self._add(queue.get(timeout=_TRY_AGAIN if self.rows else None))
+            if several:
+                time.sleep(_GATHER)
             while True:
                 self._add(queue.get_nowait())
         except Empty:
@@ -139,6 +156,7 @@ class _Unsaved:
         if written is None:
             self.closing = True
             return
+        self._taken += 1
         self.position, self.index = written.position, max(self.index, written.index)
         self.rows.update({(change.table.name, change.key): change.after for change in written.changes})
 
