@@ -24,6 +24,7 @@ from muster.model.instance import Instance, split_host_port
 from muster.model.snapshot import Absent, Answer, Known, instances_of
 from muster.registry.url import open_registry
 from muster.serve.entry import Label, compose
+from muster.serve.reach import by_grpc
 from muster.serve.settings import TLS, Timing
 from muster.testing.servers import ConsulServer
 
@@ -120,7 +121,7 @@ async def test_a_stranger_on_a_dead_instances_port_is_found_out(registry: str, n
     """An instance died without a word and another took its port: the open port does not keep the dead one alive."""
     async with greeter(name, registry).running() as stranger, open_registry(registry) as other:
         timing = Timing(beat=60, reach=1.0)
-        dead = compose(Label(name), f"{name}-dead", ("127.0.0.1", stranger.port), (), timing, None)
+        dead = compose(Label(name), f"{name}-dead", ("127.0.0.1", stranger.port), (), timing, by_grpc(None))
         await other.register(dead)  # type: ignore[attr-defined]
         answer = await until(registry, name, lambda answer: healths(answer)[f"{name}-dead"][0] is Health.CRITICAL)
         assert healths(answer) == {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from muster.cli.doctor.finding import Finding, Level
 from muster.model.instance import join_host_port
-from muster.registry.consul.inspection import Held
 from muster.serve.reach import REACH
+
+if TYPE_CHECKING:
+    from muster.registry.consul.inspection import Held
 
 
 @dataclass(frozen=True, slots=True)
