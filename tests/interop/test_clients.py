@@ -40,5 +40,5 @@ def test_node(server: str) -> None:
 
 
 def test_go(server: str) -> None:
-    client = needed("client in Go", CLIENTS / "go-client", "scripts/clients")
+    client = needed("client in Go", CLIENTS / "go" / "client", "scripts/clients")
     passes(client, CONSUL_HTTP_ADDR=server)
