@@ -129,6 +129,7 @@ class Agent:
         settings = self._settings
         node = settings.node or socket.gethostname()
         in_force = InForce(settings.limits, self.reload, self._left.set)
+        in_force.refuse_scripts = settings.refuse_scripts
         journal = None if settings.data_dir is None else await stack.enter_async_context(keeping(settings.data_dir))
         first = _first_index() if journal is None else max(_first_index(), journal.kept.last_index + 1)
         begin = await stack.enter_async_context(living_state(node, first, self._timing, in_force, journal))

@@ -181,16 +181,23 @@ class LocalServices:
                     write.put(self._services, service_id, replace(service, node=self._node))
             for check_id, own in self._kept.rows():
                 row = replace(own.row, node=self._node, status=Health(own.row.status))
-                self._checks[check_id] = _Check(row, own.definition, row.output)
+                known = self._catalog.check(self._node, check_id)
+                self._checks[check_id] = _Check(row, own.definition, known.output if known else row.output)
                 self._of_service.setdefault(row.service_id, set()).add(check_id)
 
-    def resume(self) -> None:
+    def resume(self, refuse_scripts: str) -> None:
         """Run the checks that were taken up, after `put_back`. A TTL check that nobody reported on in time, by the
-        clock, is critical; others have a whole TTL from now."""
+        clock, is critical; others have a whole TTL from now. `refuse_scripts`: why no programs may be run any more, empty
+        where they may; a check that would run one is then critical."""
         now, loop_now = time.time(), asyncio.get_running_loop().time()
         for check_id, check in list(self._checks.items()):
             check.critical = check.critical.after(Health(check.row.status), loop_now)
+            if refuse_scripts and check.definition is not None and check.definition.kind is Kind.SCRIPT:
+                self._found(check_id, Result(Health.CRITICAL, refuse_scripts))
+                continue
             self._run(check_id, check.definition)
+            if check.row.output != check.published:
+                self._publish_later(check)
             own = self._kept.get(check_id)
             if own is not None and 0.0 < own.until < now and check.row.status != Health.CRITICAL:
                 self._silent(check_id)

@@ -107,7 +107,7 @@ async def living_state(
         if journal is not None:
             _take_up(state, journal)
         state.put_back()
-        local.resume()
+        local.resume(in_force.refuse_scripts)
         sessions.resume()
         return state
 
