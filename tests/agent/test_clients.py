@@ -1,7 +1,4 @@
-"""Clients as their users run them, unmodified: curl, and the Python package that is installed as `consul`.
-
-python-consul and py-consul share that name, so only one of the two can be installed at a time; both pass.
-"""
+"""curl, as people type it. Libraries are in tests/interop."""
 
 from __future__ import annotations
 
@@ -9,42 +6,12 @@ import asyncio
 import json
 import shutil
 import subprocess
-from typing import Any
 
-import consul
 import pytest
 
 from muster.agent import Agent
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_a_python_client(agent: Agent) -> None:
-    await asyncio.to_thread(use_python_client, int(agent.address.rpartition(":")[2]))
-
-
-def use_python_client(port: int) -> None:
-    client: Any = consul.Consul(port=port)
-    try:
-        check = consul.Check.ttl("10s")
-        assert client.agent.service.register("web", service_id="web-1", address="127.0.0.1", port=80, check=check)
-        index, (entry,) = client.health.service("web")
-        assert entry["Service"]["Address"] == "127.0.0.1"
-        assert client.health.service("web", passing=True)[1] == []
-        assert client.agent.check.ttl_pass("service:web-1", "fine")
-        later, _ = client.health.service("web", index=index, wait="10s")
-        assert int(later) > int(index)
-        assert len(client.health.service("web", passing=True)[1]) == 1
-        assert set(client.catalog.services()[1]) == {"consul", "web"}
-        assert client.catalog.datacenters() == ["dc1"]
-        assert client.agent.self()["Config"]["NodeName"] == client.catalog.nodes()[1][0]["Node"]
-        assert client.status.peers() == [client.status.leader()]
-        assert client.agent.service.maintenance("web-1", "true", "why")
-        assert client.health.service("web", passing=True)[1] == []
-        assert client.agent.service.deregister("web-1")
-        assert client.agent.services() == {}
-    finally:
-        client.http.session.close()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
