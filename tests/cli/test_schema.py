@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.cli.conftest import Command
@@ -18,6 +20,13 @@ def test_what_handlers_take_and_give(muster: Command, registry: str) -> None:
             assert described["$defs"]["HelloRequest"]["required"] == ["name"]
         done = muster("call", "greeter", "Say.Hello", '{"name": 1}', MUSTER_REGISTRY=registry)
         assert "HelloRequest: Expected `str`, got `int` - at `$.name`" in done.error
+        environ = muster.environ | {"MUSTER_REGISTRY": registry}
+        client = subprocess.run([sys.executable, str(TYPED / "client.py")], env=environ, capture_output=True, text=True)
+        assert client.stdout.splitlines() == [
+            "Hello world",
+            *["Hello again"] * 3,
+            "INVALID_ARGUMENT name is empty: whom to greet?",
+        ]
         assert process.end() == 0
 
 

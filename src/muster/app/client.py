@@ -16,7 +16,7 @@ import msgspec
 
 from muster.app.arguments import check_client, methods
 from muster.app.typed import stub
-from muster.app.ways import Asked, Finder
+from muster.app.ways import Asked, Finder, Ways
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
@@ -34,6 +34,7 @@ from muster.model.events import Observer
 from muster.model.snapshot import Answer, Pending, Snapshot
 from muster.registry.protocol import Discovery, Registry
 from muster.registry.url import open_registry
+from muster.rpc.contract import operations
 from muster.telemetry.logging import EventLog
 from muster.watch.disk import Disk
 from muster.watch.hub import Hub
@@ -210,14 +211,19 @@ class Client:
         Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
         """
         asked = Asked(protocol, timeout, headers, tuple(dc), wanted(tags, version, metadata, zone))
-        return cast("T", stub(contract, name, self._open.finder.ways(name, asked)))
+        found = operations(contract)
+        return cast("T", stub(contract.__name__, found, name, self.ways(name, asked)))
+
+    def ways(self, name: str, asked: Asked) -> Ways:
+        """What `service` is made of: by which protocol to call `name`."""
+        return self._open.finder.ways(name, asked)
 
     async def schema(self, name: str) -> Any:
         """What the handlers of `name` take and give: a JSON value, with JSON Schemas, as one of its instances tells it.
 
         Raises Fault UNIMPLEMENTED for a service without handlers, and as the methods of `service` do.
         """
-        ways = self._open.finder.ways(name, Asked())
+        ways = self.ways(name, Asked())
         way = ways.now or await ways.known()
         try:
             return msgspec.json.decode(await way.describe())

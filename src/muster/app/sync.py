@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import grpc
 
 from muster.app.arguments import methods
 from muster.app.client import Client as AsyncClient
+from muster.app.sync_typed import sync_stub
+from muster.app.ways import Asked
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import Selector, wanted
@@ -186,6 +188,26 @@ class Client:
         """Call a method of a service by name, JSON values in and out; no stub is needed. As `muster.Client.call`."""
         here = self._here()
         return here.run(here.value.call(name, method, payload, timeout=timeout, metadata=metadata))
+
+    def service(
+        self,
+        contract: Callable[..., T],
+        name: str,
+        *,
+        protocol: str = "",
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> T:
+        """An object with the methods of `contract`, which call `name` and wait: a Protocol with the name of the handler
+        class, whose methods are plain, and whose streams are Iterators. As `muster.Client.service`."""
+        self._must_be_open()
+        asked = Asked(protocol, timeout, headers, tuple(dc), wanted(tags, version, metadata, zone))
+        return cast("T", sync_stub(contract, name, asked, self._here))
 
     def watch(self, name: str) -> Generator[Snapshot, None, None]:
         """What is known of `name`, now and whenever it changes; waits in between. As `muster.Client.watch`."""

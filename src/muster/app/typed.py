@@ -9,14 +9,12 @@ from typing import Any
 from muster.app.ways import Sent, Ways
 from muster.model.errors import Fault
 from muster.rpc.codec import Codec, Unfit
-from muster.rpc.contract import Operation, operations
+from muster.rpc.contract import Operation
 
 
-def stub(contract: Any, name: str, ways: Ways) -> Any:
-    """An object with the methods of `contract`, which call `name`. Raises Rejected as `rpc.contract.operations`."""
-    found = operations(contract)
-    kind = type(contract.__name__, (_Stub,), {"_name": name})
-    made = kind()
+def stub(kind: str, found: Iterable[Operation], name: str, ways: Ways) -> Any:
+    """An object with the methods `found` of the class `kind`, which call `name`."""
+    made = type(kind, (_Stub,), {"_name": name})()
     for operation in found:
         make = _many if operation.gives_stream else _once
         setattr(made, operation.attribute, make(operation, ways))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -25,6 +25,7 @@ from muster.model.errors import Rejected
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator)
+_PLAIN_STREAMS = (Iterator, Iterable, Generator)
 _IDEMPOTENT = "__muster_idempotent__"
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -74,13 +75,16 @@ class Operation:
         return Endpoint(self.path(service), *types, self.takes_stream, self.gives_stream)
 
 
-def operations(contract: Any) -> tuple[Operation, ...]:
-    """The operations of a class or a Protocol, by name. Raises Rejected, which names the method at fault and says what
-    to write instead."""
+def operations(contract: Any, *, plain: bool = False) -> tuple[Operation, ...]:
+    """The operations of a class or a Protocol, by name. `plain`: its methods are those of threads, without `async`,
+    and its streams are Iterators.
+
+    Raises Rejected, which names the method at fault and says what to write instead.
+    """
     if not inspect.isclass(contract):
         raise Rejected(f"{contract!r} is no class: give the class itself, which is made when the service starts")
     functions = inspect.getmembers_static(contract, inspect.isfunction)
-    found = [_operation(contract, name, each) for name, each in functions if not name.startswith("_")]
+    found = [_operation(contract, name, each, plain) for name, each in functions if not name.startswith("_")]
     if not found:
         raise Rejected(f"{contract.__name__} has no methods to call: give it an 'async def'")
     _check_unique(found)
@@ -94,12 +98,12 @@ def type_name(kind: Any) -> str:
     return "null" if kind is type(None) else kind.__name__
 
 
-def _operation(contract: type, name: str, function: Callable[..., Any]) -> Operation:
+def _operation(contract: type, name: str, function: Callable[..., Any], plain: bool) -> Operation:
     where = f"{contract.__name__}.{name}"
     parameters = list(inspect.signature(function).parameters.values())[1:]
     hints = _hints(function, where)
-    taken, takes_stream = _taken(parameters, hints, where)
-    given, gives_stream = _given(function, hints, where)
+    taken, takes_stream = _taken(parameters, hints, where, plain)
+    given, gives_stream = _given(function, hints, where, plain)
     summary = (inspect.getdoc(function) or "").partition("\n")[0]
     declared = getattr(function, _IDEMPOTENT, False)
     return Operation(contract.__name__, name, taken, given, takes_stream, gives_stream, declared, summary)
@@ -115,7 +119,7 @@ def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
         ) from error
 
 
-def _taken(parameters: list[inspect.Parameter], hints: dict[str, Any], where: str) -> tuple[Any, bool]:
+def _taken(parameters: list[inspect.Parameter], hints: dict[str, Any], where: str, plain: bool) -> tuple[Any, bool]:
     if not parameters:
         return None, False
     only = parameters[0]
@@ -123,28 +127,30 @@ def _taken(parameters: list[inspect.Parameter], hints: dict[str, Any], where: st
         raise Rejected(f"{where} has to take one request, or nothing: put several values into one dataclass")
     if only.name not in hints:
         raise Rejected(f"{where}: the parameter {only.name!r} has no type: callers are told by it what to send")
-    stream = _streamed(hints[only.name], where)
+    stream = _streamed(hints[only.name], where, plain)
     return (hints[only.name], False) if stream is None else (stream, True)
 
 
-def _given(function: Callable[..., Any], hints: dict[str, Any], where: str) -> tuple[Any, bool]:
+def _given(function: Callable[..., Any], hints: dict[str, Any], where: str, plain: bool) -> tuple[Any, bool]:
     if "return" not in hints:
         raise Rejected(f"{where} has no return type: callers are told by it what they get")
-    stream = _streamed(hints["return"], where)
-    if stream is None:
-        if not inspect.iscoroutinefunction(function):
-            raise Rejected(f"{where} is not async: write 'async def', or let its name begin with '_'")
-        return hints["return"], False
-    if inspect.iscoroutinefunction(function):
+    stream = _streamed(hints["return"], where, plain)
+    is_async = inspect.iscoroutinefunction(function)
+    if plain and (is_async or inspect.isasyncgenfunction(function)):
+        raise Rejected(f"{where} is async: for threads write a Protocol of the same name whose methods are not")
+    if stream is not None and is_async:
         raise Rejected(f"{where} returns a stream but has no 'yield': yield the replies; in a Protocol write 'def'")
-    return stream, True
+    if stream is None and not is_async and not plain:
+        raise Rejected(f"{where} is not async: write 'async def', or let its name begin with '_'")
+    return (hints["return"], False) if stream is None else (stream, True)
 
 
-def _streamed(kind: Any, where: str) -> Any:
+def _streamed(kind: Any, where: str, plain: bool) -> Any:
     """The type of a stream's messages; None for what is no stream."""
-    if kind in _STREAMS:
-        raise Rejected(f"{where}: a stream of what? Write AsyncIterator[HelloReply]")
-    return get_args(kind)[0] if get_origin(kind) in _STREAMS else None
+    streams = _PLAIN_STREAMS if plain else _STREAMS
+    if kind in streams:
+        raise Rejected(f"{where}: a stream of what? Write {streams[0].__name__}[HelloReply]")
+    return get_args(kind)[0] if get_origin(kind) in streams else None
 
 
 def _check_unique(found: list[Operation]) -> None:
