@@ -7,22 +7,28 @@ from dataclasses import replace
 
 from muster.agent.dns.records import Address, Answer, Location
 
+_FIRST_TRY = 8
 
-def fitted(answer: Answer, most: int, fits: Callable[[Answer], bool]) -> Answer:
-    """The answer, or where that does not fit as many of its first records as do, with what is to be said of them.
 
-    There is no room for more than `most`: whether so many fit is not asked, since `fits` takes its time.
+def fitted(answer: Answer, most: int, room: int, size: Callable[[Answer], int]) -> Answer:
+    """The answer, or where that has no room as many of its first records as have, with what is to be said of them.
+
+    More than `most` records are not tried. `size` takes its time, but grows about evenly: the next to be tried is where
+    it would meet `room`, and halves where that was too many.
     """
-    few, many = 0, len(answer.answer)
-    if many <= most and fits(answer):
+    many = len(answer.answer)
+    if many <= most and size(answer) <= room:
         return answer
-    many = min(many, most)
-    while few < many:
-        middle = (few + many + 1) // 2
-        if fits(first(answer, middle)):
-            few = middle
+    few, many = 0, min(many, most + 1)
+    empty = size(first(answer, 0))
+    tried = min(many - 1, _FIRST_TRY)
+    while few < many - 1:
+        used = size(first(answer, tried))
+        if used <= room:
+            few, guess = tried, tried * (room - empty) // max(used - empty, 1)
         else:
-            many = middle - 1
+            many, guess = tried, (few + tried) // 2
+        tried = min(max(guess, few + 1), many - 1)
     return first(answer, few)
 
 

@@ -113,11 +113,11 @@ def write(inquiry: Inquiry, answer: Answer, room: Room, *, recursive: bool, tell
         except dns.exception.TooBig:
             return None
 
-    def fits(part: Answer) -> bool:
+    def size(part: Answer) -> int:
         wire = rendered(part) if room.takes(part) else None
-        return wire is not None and len(wire) <= room.octets
+        return LARGEST_TCP + 1 if wire is None else len(wire)
 
-    part = fitted(answer, room.octets // _SMALLEST_RECORD, fits)
+    part = fitted(answer, room.octets // _SMALLEST_RECORD, room.octets, size)
     wire = rendered(part)
     if wire is None:  # the question alone is too long: it cannot be, having come in one message
         return _bare(inquiry.message.wire or b"", dns.rcode.SERVFAIL)
