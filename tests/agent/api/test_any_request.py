@@ -74,7 +74,9 @@ async def usual(
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    path, raw_path, query = parse_target(target)
+    address = parse_target(target)
+    assert address is not None
+    path, raw_path, query = address
     scope = {"type": "http", "method": method, "path": path, "raw_path": raw_path, "query_string": query}
     await api({**scope, "headers": headers}, receive, send)
     start, rest = sent

@@ -239,9 +239,11 @@ async def _whole_body(receive: Receive, largest: int) -> bytes:
             return b"".join(parts)
 
 
-def _call(method: str, address: Address, said: Told) -> _Call | Answer:
+def _call(method: str, address: Address | None, said: Told) -> _Call | Answer:
     """Who handles a request; or the answer, where that takes nobody."""
-    if _CONTROL.search(address.path) or (b"%" in address.raw_path and _MALFORMED.search(address.raw_path)):
+    if address is None or _CONTROL.search(address.path):
+        return Answer(400)
+    if b"%" in address.raw_path and _MALFORMED.search(address.raw_path):
         return Answer(400)
     found = ROUTES.find(address.path)
     if found is None or "//" in address.path or "/." in address.path:

@@ -94,11 +94,18 @@ class Told(NamedTuple):
     namespace: bool
 
 
-def parse_target(target: bytes) -> Address:
-    """The address in a request line, which has been through an HTTP parser."""
-    url = httptools.parse_url(target)
-    path = url.path.decode("ascii")
-    return Address(unquote(path) if "%" in path else path, url.path, url.query or b"")
+def parse_target(target: bytes) -> Address | None:
+    """The address in a request line, which has been through an HTTP parser; None where it is none."""
+    if target.startswith(b"/"):  # as all clients write it; and httptools takes 64 KiB at most
+        raw_path, _, query = target.partition(b"#")[0].partition(b"?")
+    else:
+        try:
+            url = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return None
+        raw_path, query = url.path or b"/", url.query or b""
+    path = raw_path.decode("utf-8", "replace")
+    return Address(unquote(path) if "%" in path else path, raw_path, query)
 
 
 def told(headers: Iterable[tuple[bytes, bytes]]) -> Told:
