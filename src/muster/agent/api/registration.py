@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 import msgspec
 
+from muster.agent.api import mesh
 from muster.agent.api.answer import Refused
 from muster.agent.catalog.rows import CheckRow, NamedPort, ServiceRow
 from muster.agent.checks.definition import SCRIPTS_DISABLED, BadCheck, CheckDefinition, Unsupported, read_definition
@@ -28,22 +30,24 @@ WILDCARDS = ("0.0.0.0", "::", "[::]")
 def service_row(asked: wire.ServiceRegistration, node: str) -> ServiceRow:
     """The instance that a registration asks for. Raises Refused."""
     _validate_service(asked)
+    proxy, connect = mesh.proxy_of(asked.proxy), mesh.connect_of(asked.connect)
+    mesh.validate(asked.kind, asked.port, proxy, connect, 400)
     weights = asked.weights or wire.Weights(passing=1, warning=1)
     return ServiceRow(
         node=node,
         id=asked.id or asked.name,
-        name=asked.name,
-        tags=tuple(asked.tags or ()),
-        address=asked.address,
+        name=intern(asked.name),
+        tags=tuple(map(intern, asked.tags or ())),
+        address=intern(asked.address),
         port=_port(asked.port, asked.ports),
-        meta=asked.meta or {},
+        meta=_interned(asked.meta or {}),
         tagged_addresses=_tagged_addresses(asked),
         weight_passing=weights.passing,
         weight_warning=weights.warning,
         enable_tag_override=asked.enable_tag_override,
         kind=asked.kind,
-        proxy=asked.proxy,
-        connect=asked.connect,
+        proxy=proxy,
+        connect=connect,
         ports=_ports(asked.ports),
     )
 
@@ -94,26 +98,26 @@ def catalog_service_row(asked: wire.CatalogServiceDefinition, node: str) -> Serv
     """The instance that is written past the agents: much less is checked. Raises Refused."""
     if not asked.service:
         raise Refused(500, "Must provide service name with ID")
-    if asked.kind == "connect-proxy":
-        _validate_proxy(asked)
+    proxy, connect = mesh.proxy_of(asked.proxy), mesh.connect_of(asked.connect)
+    mesh.validate(asked.kind, asked.port, proxy, connect, 500)
     given = asked.weights
     weights = given if given is not None and given != wire.Weights() else wire.Weights(passing=1, warning=1)
     addresses = (asked.tagged_addresses or {}).items()
     return ServiceRow(
         node=node,
         id=asked.id or asked.service,
-        name=asked.service,
-        tags=tuple(asked.tags or ()),
-        address=asked.address,
+        name=intern(asked.service),
+        tags=tuple(map(intern, asked.tags or ())),
+        address=intern(asked.address),
         port=_port(asked.port, asked.ports),
-        meta=asked.meta or {},
+        meta=_interned(asked.meta or {}),
         tagged_addresses={tag: (address.address, address.port) for tag, address in addresses},
         weight_passing=weights.passing,
         weight_warning=weights.warning,
         enable_tag_override=asked.enable_tag_override,
         kind=asked.kind,
-        proxy=asked.proxy,
-        connect=asked.connect,
+        proxy=proxy,
+        connect=connect,
         ports=_ports(asked.ports),
     )
 
@@ -127,17 +131,6 @@ def _port(port: int, ports: list[wire.ServicePort] | None) -> int:
     if port or not ports:
         return port
     return next((each.port for each in ports if each.default), ports[0].port)
-
-
-def _validate_proxy(asked: wire.CatalogServiceDefinition) -> None:
-    problems: list[str] = []
-    if not (asked.proxy or {}).get("DestinationServiceName"):
-        problems.append("Proxy.DestinationServiceName must be non-empty for Connect proxy services")
-    if not asked.port:
-        problems.append("Port must be set for a Connect proxy")
-    if problems:
-        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        raise Refused(500, f"{count} occurred:\n" + "".join(f"\t* {problem}\n" for problem in problems) + "\n")
 
 
 def catalog_check_row(asked: wire.CatalogCheck, node: str) -> CheckRow:
@@ -195,7 +188,7 @@ def _service_check(
     row = CheckRow(
         node=service.node,
         id=asked.check_id or default_id,
-        name=asked.name or f"Service '{service.name}' check",
+        name=intern(asked.name or f"Service '{service.name}' check"),
         status=_status(asked.status, "Status for checks must 'passing', 'warning', 'critical'"),
         notes=asked.notes,
         service_id=service.id,
@@ -267,6 +260,12 @@ def _tagged_addresses(asked: wire.ServiceRegistration) -> dict[str, tuple[str, i
         family = f"ipv{ipaddress.ip_address(asked.address).version}"
     except ValueError:
         return tagged
+    place = (intern(asked.address), asked.port)
     for network in ("lan", "wan"):
-        tagged.setdefault(f"{network}_{family}", (asked.address, asked.port))
+        tagged.setdefault(intern(f"{network}_{family}"), place)
     return tagged
+
+
+def _interned(meta: Mapping[str, str]) -> dict[str, str]:
+    """The same, of strings that all instances share: they take a tenth of the memory of a hundred thousand of them."""
+    return {intern(key): intern(value) for key, value in meta.items()}
