@@ -34,8 +34,10 @@ _CONNECTIONS = 16
 
 def measure(quick: bool = False) -> list[Figure]:
     with ExitStack() as stack:
-        agent, consul = stack.enter_context(agent_process()), stack.enter_context(consul_process())
-        return [*_reading(agent, consul, quick), *_heartbeats(agent, consul, quick), *_registering(quick)]
+        agent, durable = stack.enter_context(agent_process()), stack.enter_context(_durable_agent())
+        consul = stack.enter_context(consul_process())
+        figures = [*_reading(agent, consul, quick), *_heartbeats(agent, durable, consul, quick)]
+    return figures + _registering(quick)
 
 
 # Reading
@@ -88,19 +90,20 @@ def _said(pattern: str, text: str) -> float:
 # Writing
 
 
-def _heartbeats(agent: Served, consul: Served, quick: bool) -> list[Figure]:
+def _heartbeats(agent: Served, durable: Served, consul: Served, quick: bool) -> list[Figure]:
     instances, beats = (20, 200) if quick else (100, 5000)
     passes = [load.request("PUT", f"/v1/agent/check/pass/service:beat-{number}") for number in range(instances)]
-    asked = [passes[number % instances] for number in range(beats)]
-    for served in (agent, consul):
+    asked, each = [passes[number % instances] for number in range(beats)], (agent, durable, consul)
+    for served in each:
         load.run(load.ask_all(served.address, _registrations("beat", instances), 1))
-    turns = [[_asked(served, asked) for served in (agent, consul)] for _ in range(2 if quick else 7)]
+    turns = [[_asked(served, asked) for served in each] for _ in range(2 if quick else 7)]
     what = f"TTL passes over {_CONNECTIONS} connections"
     return [
-        of_repeats(f"{what}: rate", [ours.rate for ours, _ in turns], "/s"),
-        of_repeats(f"{what}: rate against Consul", [a.rate / c.rate for a, c in turns], "x", at_least=4),
-        of_repeats(f"{what}: CPU of one", [ours.cpu for ours, _ in turns], "µs"),
-        of_repeats(f"{what}: CPU of one, Consul", [theirs.cpu for _, theirs in turns], "µs"),
+        of_repeats(f"{what}: rate", [ours.rate for ours, _, _ in turns], "/s"),
+        of_repeats(f"{what}: rate against Consul", [a.rate / c.rate for a, _, c in turns], "x", at_least=4),
+        of_repeats(f"{what}, --data-dir: against Consul", [d.rate / c.rate for _, d, c in turns], "x", at_least=2),
+        of_repeats(f"{what}: CPU of one", [ours.cpu for ours, _, _ in turns], "µs"),
+        of_repeats(f"{what}: CPU of one, Consul", [theirs.cpu for _, _, theirs in turns], "µs"),
     ]
 
 
@@ -110,6 +113,8 @@ def _registering(quick: bool) -> list[Figure]:
     requests = list(_registrations("new", count, spread=100))
     with agent_process() as agent:
         ours = _asked(agent, requests)
+    with _durable_agent() as durable:
+        kept = _asked(durable, requests)
     with consul_process() as consul:
         theirs = _asked(consul, requests)
     what = f"registering {count:,} with TTL checks"
@@ -117,9 +122,17 @@ def _registering(quick: bool) -> list[Figure]:
         Figure(f"{what}: rate", ours.rate, "/s"),
         Figure(f"{what}: rate of Consul", theirs.rate, "/s"),
         Figure(f"{what}: rate against Consul", ours.rate / theirs.rate, "x", at_least=30),
+        Figure(f"{what}, --data-dir: against Consul", kept.rate / theirs.rate, "x", at_least=15),
         Figure(f"{what}: CPU of one", ours.cpu, "µs"),
+        Figure(f"{what}, --data-dir: CPU of one", kept.cpu, "µs"),
         Figure(f"{what}: CPU of one, Consul", theirs.cpu, "µs"),
     ]
+
+
+@contextmanager
+def _durable_agent() -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as folder, agent_process("--data-dir", folder) as agent:
+        yield agent
 
 
 def _asked(served: Served, requests: list[bytes]) -> _Turn:
