@@ -116,6 +116,10 @@ class Waiters:
     def close(self) -> None:
         """Wake everybody, and let nobody wait again."""
         self._closed = True
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        """Wake everybody: all that there is may have changed."""
         self.wake(tuple(self._by_topic))
 
     def enter(self, topics: tuple[Topic, ...], woken: Callable[[], None]) -> Place:

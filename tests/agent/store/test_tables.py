@@ -10,6 +10,7 @@ import pytest
 from muster.agent.catalog.topics import Topic
 from muster.agent.store.coding import Coded, Undecodable, coded
 from muster.agent.store.rows import Rows
+from muster.agent.store.snapshot import Snapshot
 from muster.agent.store.tables import Tables
 from muster.agent.store.write import Write
 
@@ -107,13 +108,19 @@ def test_a_snapshot_takes_the_place_of_all_but_the_agents_own(stage: Stage) -> N
         write.put(stage.fruit, "plum", Fruit("plum"))
         write.put(stage.own, "mine", Fruit("still mine"))
     with stage.tables.write() as write:
-        stage.tables.restore(write, saved)
+        stage.tables.restore(write, Snapshot(5, saved))
     assert stage.rows() == [
         {"apple": Fruit("apple", ("red",))},
         {("a", "b"): Fruit("mixed")},
         {"mine": Fruit("still mine")},
     ]
     assert stage.concluded == [11, 12, 13]
+
+
+def test_a_snapshot_from_a_later_index_takes_the_sequence_past_it(stage: Stage) -> None:
+    with stage.tables.write() as write:
+        stage.tables.restore(write, Snapshot(500, list(stage.tables.saved())))
+    assert (stage.tables.index, stage.concluded[-1]) == (501, 501)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +137,7 @@ def test_a_snapshot_takes_the_place_of_all_but_the_agents_own(stage: Stage) -> N
 def test_what_is_no_row_is_refused_and_nothing_is_changed(stage: Stage, bad: Coded) -> None:
     before = stage.rows()
     with pytest.raises(Undecodable), stage.tables.write() as write:
-        stage.tables.restore(write, [coded("fruit", "plum", Fruit("plum")), bad])
+        stage.tables.restore(write, Snapshot(5, [coded("fruit", "plum", Fruit("plum")), bad]))
     assert stage.rows() == before
     assert stage.tables.index == 11
 

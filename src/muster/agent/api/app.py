@@ -29,6 +29,7 @@ from muster.agent.api import (
     registering,
     services,
     sessions,
+    snapshot,
     status,
     transactions,
 )
@@ -72,6 +73,7 @@ ROUTES: Final = Router(
         *query.ROUTES,
         *operator.ROUTES,
         *access.ROUTES,
+        *snapshot.ROUTES,
         *status.ROUTES,
     )
 )
@@ -180,7 +182,7 @@ class API:
         if isinstance(call, Answer):
             return call
         try:
-            body = await self._body(receive)
+            body = await self._body(call, receive)
         except Refused as refused:
             return call.written(refused.answer)
         if self._lasting is None:
@@ -204,11 +206,12 @@ class API:
         except TooManyWaiting:
             return _FULL
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, call: _Call, receive: Receive) -> bytes:
         limits = self._state.in_force.limits
+        largest = snapshot.LARGEST if call.handler is snapshot.restore else limits.http_max_body_bytes
         try:
             async with asyncio.timeout(limits.http_body_timeout):
-                return await _whole_body(receive, limits.http_max_body_bytes)
+                return await _whole_body(receive, largest)
         except TimeoutError:
             late = f"Request body too slow: {limits.http_body_timeout:g} s are allowed"
             raise Refused(408, late, (b"connection", b"close")) from None

@@ -8,6 +8,7 @@ from typing import Any
 from muster.agent.catalog.topics import Topic
 from muster.agent.store.coding import Coded, coded, decoded
 from muster.agent.store.journal import Journal
+from muster.agent.store.snapshot import Snapshot
 from muster.agent.store.write import Key, Table, Write
 
 Concluded = Callable[[Write], None]
@@ -61,11 +62,12 @@ class Tables:
             for key, row in table.rows():
                 yield coded(name, key, row)
 
-    def restore(self, write: Write, saved: Iterable[Coded]) -> None:
+    def restore(self, write: Write, saved: Snapshot) -> None:
         """Put the rows of a snapshot in the place of all that there are, but for the tables of the agent. Raises
         Undecodable; nothing is changed then."""
         shared = self._shared()
-        rows = decoded(shared, saved)
+        rows = decoded(shared, saved.rows)
+        write.index = max(write.index, saved.last_index + 1)
         for table in reversed(shared.values()):
             for key in [key for key, _ in table.rows()]:
                 write.put(table, key, None)
