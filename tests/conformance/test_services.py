@@ -154,3 +154,99 @@ async def test_maintenance_is_a_critical_check(both: Any) -> None:
     finally:
         await both.each("PUT", "/v1/agent/service/deregister/mended")
         await both.each("PUT", "/v1/agent/maintenance?enable=false")
+
+
+CHECK_WITH_EVERY_FIELD: dict[str, Any] = {
+    "CheckID": "every-check",
+    "Name": "n",
+    "Notes": "o",
+    "Status": "passing",
+    "HTTP": "http://127.0.0.1:1/",
+    "Header": {"A": ["b", "c"]},
+    "Method": "PUT",
+    "Body": "x",
+    "Interval": "600s",
+    "Timeout": "5s",
+    "TLSSkipVerify": True,
+    "SuccessBeforePassing": 2,
+    "FailuresBeforeCritical": 3,
+    "DeregisterCriticalServiceAfter": "90m",
+    "OutputMaxSize": 100,
+}
+OTHER_CHECK: dict[str, Any] = {
+    "check_id": "",
+    "name": "m",
+    "grpc": "127.0.0.1:1/x",
+    "GRPCUseTLS": True,
+    "interval": "600s",
+    "tls_skip_verify": True,
+    "deregister_critical_service_after": "90m",
+}
+SIDECAR = {"DestinationServiceName": "every", "DestinationServiceID": "every-1", "LocalServiceAddress": "127.0.0.1"}
+WITH_EVERY_FIELD: list[dict[str, Any]] = [
+    {
+        "Kind": "",
+        "ID": "every-1",
+        "Name": "every",
+        "Tags": ["b", "a"],
+        "Address": "10.0.0.1",
+        "TaggedAddresses": {"lan": {"Address": "10.0.0.2", "Port": 81}, "wan": {"Address": "203.0.113.1", "Port": 82}},
+        "Meta": {"k": "v"},
+        "Port": 80,
+        "Check": CHECK_WITH_EVERY_FIELD,
+        "Checks": [{key: value for key, value in OTHER_CHECK.items() if key != "check_id"}, {"TTL": "600s"}],
+        "Weights": {"Passing": 10, "Warning": 3},
+        "Token": "t",
+        "EnableTagOverride": True,
+        "Connect": {"Native": True},
+    },
+    {
+        "id": "every-2",
+        "name": "every",
+        "tags": ["b"],
+        "address": "10.0.0.1",
+        "tagged_addresses": {"lan": {"address": "10.0.0.2", "port": 81}},
+        "meta": {"k": "v"},
+        "port": 80,
+        "check": {"ttl": "600s", "service_id": "ignored", "notes": "n"},
+        "weights": {"passing": 10, "warning": 3},
+        "enable_tag_override": True,
+        "connect": {"native": True},
+    },
+    {
+        "Kind": "connect-proxy",
+        "Name": "every-proxy",
+        "Port": 21000,
+        "Proxy": {
+            **SIDECAR,
+            "LocalServicePort": 80,
+            "Config": {"a": {"b_c": [1, "2"]}, "protocol": "http"},
+            "Upstreams": [
+                {"DestinationName": "db", "LocalBindPort": 1234, "Datacenter": "dc1", "Config": {"x": 1}},
+                {"DestinationType": "prepared_query", "DestinationName": "q", "LocalBindPort": 1235},
+            ],
+            "MeshGateway": {"Mode": "local"},
+            "Expose": {"Checks": False, "Paths": [{"Path": "/x", "LocalPathPort": 80, "ListenerPort": 81}]},
+        },
+    },
+]
+
+
+@pytest.mark.parametrize("service", WITH_EVERY_FIELD, ids=lambda service: str(service.get("ID") or service.get("id")))
+async def test_every_field_is_kept_and_given_back(both: Any, service: dict[str, Any]) -> None:
+    service_id = service.get("ID") or service.get("id") or service["Name"]
+    name = service.get("Name") or service["name"]
+    try:
+        assert (await both.ask("PUT", REGISTER, service))[0] == 200
+        for path in (
+            f"/v1/agent/service/{service_id}",
+            "/v1/agent/services",
+            "/v1/agent/checks",
+            f"/v1/catalog/service/{name}",
+            "/v1/catalog/connect/every",
+            f"/v1/health/service/{name}",
+            f"/v1/health/checks/{name}",
+        ):
+            await both.ask("GET", path)
+    finally:
+        await both.each("PUT", f"/v1/agent/service/deregister/{service_id}")

@@ -25,7 +25,7 @@ def agent_service(row: ServiceRow) -> wire.AgentService:
         tagged_addresses=_addresses(row),
         weights=_weights(row),
         enable_tag_override=row.enable_tag_override,
-        proxy=dict(row.proxy) if row.proxy else UNSET,
+        proxy=wire.NO_PROXY | dict(row.proxy or {}) if row.kind else UNSET,
         connect=dict(row.connect) if row.connect else UNSET,
     )
 
@@ -137,7 +137,13 @@ def _weights(row: ServiceRow) -> wire.Weights:
 
 
 def _proxy(row: ServiceRow) -> dict[str, Any]:
-    return wire.NO_PROXY | dict(row.proxy or {})
+    """What the catalog has for a proxy: of its upstreams it also tells what was not said."""
+    if not row.proxy:
+        return wire.NO_PROXY
+    proxy = wire.NO_PROXY | dict(row.proxy)
+    if "Upstreams" in proxy:
+        proxy["Upstreams"] = [{"Datacenter": "", "Config": None, **upstream} for upstream in proxy["Upstreams"]]
+    return proxy
 
 
 def _optional(values: Any) -> dict[str, str] | None:

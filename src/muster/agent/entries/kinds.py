@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 
 
 _LISTENER_PROTOCOLS = ("tcp", "http", "http2", "grpc")
-_MESH_GATEWAY = Key("MeshGateway", struct(Key("Mode", text)), {}, always=True)
+MESH_GATEWAY = Key("MeshGateway", struct(Key("Mode", text)), {}, always=True)
 _PATH = struct(
     Key("ListenerPort", whole),
     Key("Path", text),
@@ -55,7 +55,7 @@ _PATH = struct(
     Key("Protocol", text),
     Key("ParsedFromCheck", flag, False, always=True),
 )
-_EXPOSE = Key("Expose", struct(Key("Checks", flag), Key("Paths", many(_PATH))), {}, always=True)
+EXPOSE = Key("Expose", struct(Key("Checks", flag), Key("Paths", many(_PATH))), {}, always=True)
 _MATCHED = (Key("Name", text), Key("Present", flag), Key("Exact", text), Key("Regex", text))
 _HEADER = struct(*_MATCHED, Key("Prefix", text), Key("Suffix", text), Key("Invert", flag))
 _HTTP = struct(
@@ -170,10 +170,10 @@ def _terminating_gateway(entry: Fields) -> None:
 
 KINDS: Mapping[str, Kind] = {
     "service-defaults": Kind(
-        _entry(Key("Protocol", text, "", always=True), _MESH_GATEWAY, _EXPOSE, Key("ExternalSNI", text)),
+        _entry(Key("Protocol", text, "", always=True), MESH_GATEWAY, EXPOSE, Key("ExternalSNI", text)),
         _service_defaults,
     ),
-    "proxy-defaults": Kind(_entry(Key("Config", anything, always=True), _MESH_GATEWAY, _EXPOSE), _proxy_defaults),
+    "proxy-defaults": Kind(_entry(Key("Config", anything, always=True), MESH_GATEWAY, EXPOSE), _proxy_defaults),
     "service-router": Kind(_entry(Key("Routes", many(_ROUTE), always=True)), _named),
     "service-splitter": Kind(_entry(Key("Splits", many(_SPLIT), always=True)), _splitter),
     "service-resolver": Kind(
