@@ -187,8 +187,8 @@ class LocalServices:
 
     def resume(self, refuse_scripts: str) -> None:
         """Run the checks that were taken up, after `put_back`. A TTL check that nobody reported on in time, by the
-        clock, is critical; others have a whole TTL from now. `refuse_scripts`: why no programs may be run any more, empty
-        where they may; a check that would run one is then critical."""
+        clock, is critical; others have a whole TTL from now. `refuse_scripts`: why no programs may be run any more,
+        empty where they may; a check that would run one is then critical."""
         now, loop_now = time.time(), asyncio.get_running_loop().time()
         for check_id, check in list(self._checks.items()):
             check.critical = check.critical.after(Health(check.row.status), loop_now)
