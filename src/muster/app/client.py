@@ -15,8 +15,9 @@ import grpc.aio
 import msgspec
 
 from muster.app.arguments import check_client, methods
+from muster.app.by_name import ByName
 from muster.app.typed import stub
-from muster.app.ways import Asked, Finder, Ways
+from muster.app.ways import Asked, Finder, Ways, document_of
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
 from muster.balance.selector import wanted
@@ -29,7 +30,7 @@ from muster.client.pools import Pools
 from muster.grpc.calls import Calls
 from muster.grpc.transport import Dialing, GrpcTransport
 from muster.http.client.dialing import Dialing as HTTPDialing
-from muster.model.errors import BadConfiguration, Fault, RegistryUnavailable
+from muster.model.errors import BadConfiguration, RegistryUnavailable
 from muster.model.events import Observer
 from muster.model.snapshot import Answer, Pending, Snapshot
 from muster.registry.protocol import Discovery, Registry
@@ -135,7 +136,8 @@ class Client:
             pools = stack.enter_context(closing(Pools(hub, self._balancing, self._observe, ejects=ejects)))
             secure = self._dialing.tls is not None
             finder = Finder(hub, transport, lambda: self._opened_http().session, secure, self._timeout)
-            self._parts = _Parts(discovery, hub, overrides, transport, Calls(transport), pools, finder)
+            calls = ByName(Calls(transport), finder)
+            self._parts = _Parts(discovery, hub, overrides, transport, calls, pools, finder)
             self._stack = stack.pop_all()
         return self
 
@@ -210,7 +212,8 @@ class Client:
         Its methods raise Fault with the code that the service answered, NoInstances, RegistryUnavailable and
         Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
         """
-        asked = Asked(protocol, timeout, headers, tuple(dc), wanted(tags, version, metadata, zone))
+        pairs = tuple((headers or {}).items())
+        asked = Asked(protocol, timeout, pairs, tuple(dc), wanted(tags, version, metadata, zone))
         found = operations(contract)
         return cast("T", stub(contract.__name__, found, name, self.ways(name, asked)))
 
@@ -225,12 +228,7 @@ class Client:
         """
         ways = self.ways(name, Asked())
         way = ways.now or await ways.known()
-        try:
-            return msgspec.json.decode(await way.describe())
-        except Fault as fault:
-            if fault.code not in ("UNIMPLEMENTED", "NOT_FOUND"):
-                raise
-            raise Fault("UNIMPLEMENTED", f"{name!r} has no typed handlers, which alone have a schema") from fault
+        return msgspec.json.decode(await document_of(name, way))
 
     async def explain(self, name: str, *, key: str | None = None) -> Explanation:
         """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
@@ -256,8 +254,8 @@ class Client:
     ) -> Any:
         """Call a method of a service by name, JSON values in and out; no stub is needed.
 
-        `method`: `Say.Hello`, or in full `/pkg.Say/Hello`. How it looks is asked of the instance, by gRPC reflection,
-        once for each version of the service. `timeout` in seconds, over everything; None: the client's own. Raises
+        `method`: `Say.Hello`, or in full `/pkg.Say/Hello`. How it looks is asked of the instance, by gRPC reflection or
+        of its typed handlers, once for each version. `timeout` in seconds, over everything; None: the client's. Raises
         Fault with the code that the service answered, INVALID_ARGUMENT for a payload that does not fit, UNIMPLEMENTED
         for a method that is not there; NoInstances; RegistryUnavailable; Rejected for a short name that fits several.
         """
@@ -265,7 +263,7 @@ class Client:
         return await self.calls.call(name, method, value, timeout=timeout, metadata=tuple(metadata))
 
     @property
-    def calls(self) -> Calls:
+    def calls(self) -> ByName:
         """What `call` is made of: calls whose method and payload depend on what the service offers."""
         return self._open.calls
 
@@ -330,7 +328,7 @@ class Client:
 
     def _new_http(self, parts: _Parts) -> HTTPTransport:
         # aiohttp is not loaded for who calls by gRPC alone.
-        from muster.http.client.services import Opening
+        from muster.http.client.shared import Opening
         from muster.http.client.transport import HTTPTransport
 
         ejects = partial(_ejects, parts.overrides)
@@ -362,7 +360,7 @@ class _Parts:
     hub: Hub
     overrides: Overrides
     transport: GrpcTransport
-    calls: Calls
+    calls: ByName
     pools: Pools
     finder: Finder
 

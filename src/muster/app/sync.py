@@ -206,7 +206,8 @@ class Client:
         """An object with the methods of `contract`, which call `name` and wait: a Protocol with the name of the handler
         class, whose methods are plain, and whose streams are Iterators. As `muster.Client.service`."""
         self._must_be_open()
-        asked = Asked(protocol, timeout, headers, tuple(dc), wanted(tags, version, metadata, zone))
+        pairs = tuple((headers or {}).items())
+        asked = Asked(protocol, timeout, pairs, tuple(dc), wanted(tags, version, metadata, zone))
         return cast("T", sync_stub(contract, name, asked, self._here))
 
     def watch(self, name: str) -> Generator[Snapshot, None, None]:

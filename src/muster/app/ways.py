@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from muster.model.instance import GRPC, HTTP
 from muster.model.snapshot import Pending, Snapshot, instances_of
 from muster.rpc.contract import Operation
 from muster.rpc.current import within
-from muster.watch.hub import Hub, Subscription
+from muster.watch.hub import Hub
 from muster.watch.latest import Latest
 
 if TYPE_CHECKING:
@@ -36,13 +36,23 @@ class Way(Protocol):
     async def describe(self) -> bytes: ...
 
 
+async def document_of(name: str, way: Way) -> bytes:
+    """What describes the typed handlers of the service `name`. Raises Fault UNIMPLEMENTED where it has none."""
+    try:
+        return await way.describe()
+    except Fault as fault:
+        if fault.code not in ("UNIMPLEMENTED", "NOT_FOUND"):
+            raise
+        raise Fault("UNIMPLEMENTED", f"{name!r} has no typed handlers, which alone have a schema") from fault
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a typed client was asked for; see `muster.Client.service`."""
 
     protocol: str = ""
     timeout: float | None = None
-    headers: Mapping[str, str] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     dc: tuple[str, ...] = ()
     selector: Selector = ANY
 
@@ -66,6 +76,8 @@ class Ways:
         self._make = make
         self._timeout = timeout
         self._made: dict[str, Way] = {}
+        self.protocol = ""
+        """That of `now`."""
         self.now: Way | None = self._of(protocol) if protocol else None
         """The way, if it is known."""
         if not protocol:
@@ -95,6 +107,7 @@ class Ways:
             self.now = self._of(GRPC)  # which says that nobody is there; whoever was there may come back
 
     def _of(self, protocol: str) -> Way:
+        self.protocol = protocol
         if protocol not in self._made:
             self._made[protocol] = self._make(protocol)
         return self._made[protocol]
@@ -110,26 +123,30 @@ class Finder:
     http: Callable[[], Session]
     secure: bool
     timeout: float | None
-    subscriptions: dict[tuple[str, tuple[str, ...]], Subscription] = field(default_factory=dict, init=False)
+    found: dict[tuple[str, Asked], Ways] = field(default_factory=dict, init=False)
 
     def ways(self, name: str, asked: Asked) -> Ways:
-        """Raises BadConfiguration for a protocol that is none, and as `Hub.watch`."""
-        key = name, asked.dc
-        if key not in self.subscriptions:
-            self.subscriptions[key] = self.hub.watch(*key)  # for as long as the client is open
-        timeout = self.timeout if asked.timeout is None else asked.timeout
-        return Ways(self.subscriptions[key].latest, asked.protocol, partial(self._way, name, asked), timeout)
+        """The same ones for the same arguments. The name is watched from now on, for as long as the client is open.
 
-    def _way(self, name: str, asked: Asked, protocol: str) -> Way:
-        headers = asked.headers or {}
+        Raises BadConfiguration for a protocol that is none, and as `Hub.watch`.
+        """
+        key = name, asked
+        if key not in self.found:
+            timeout = self.timeout if asked.timeout is None else asked.timeout
+            make = partial(self.way, name, asked)
+            self.found[key] = Ways(self.hub.watch(name, asked.dc).latest, asked.protocol, make, timeout)
+        return self.found[key]
+
+    def way(self, name: str, asked: Asked, protocol: str) -> Way:
+        """A new one, by this protocol."""
         if protocol == GRPC:
-            metadata = tuple((key.lower(), value) for key, value in headers.items())
+            metadata = tuple((key.lower(), value) for key, value in asked.headers)
             return GRPCWay(name, self.transport.channel(name, asked.dc, asked.selector), asked.timeout, metadata)
         # aiohttp is not loaded for who calls by gRPC alone.
         from muster.http.typed.client import HTTPWay
 
         origin = f"{'https' if self.secure else 'http'}://{name}"
-        return HTTPWay(origin, self._session(asked), self.timeout, asked.timeout, headers)
+        return HTTPWay(origin, self._session(asked), self.timeout, asked.timeout, dict(asked.headers))
 
     def _session(self, asked: Asked) -> Session:
         session, selector = self.http(), asked.selector

@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 import msgspec
 
+from muster.app.by_name import ByName
 from muster.gateway.exchange import Headers, Request, Response
 from muster.gateway.metadata import headers_of, metadata_of, timeout_of
 from muster.gateway.names import Names
 from muster.gateway.problem import Problem, discreet, problem_of
 from muster.gateway.routes import Route, paths_of, resolve, route
 from muster.gateway.transcode import from_body, from_query
-from muster.grpc.calls import Calls, Wanted, off_loop
+from muster.grpc.calls import Wanted, off_loop
 from muster.model.errors import MusterError, NoInstances
 
 log = logging.getLogger("muster.gateway")
@@ -29,7 +30,7 @@ class Client(Protocol):
     """What is needed of muster.Client, which has to be open."""
 
     @property
-    def calls(self) -> Calls: ...
+    def calls(self) -> ByName: ...
 
     def overridden(self, name: str) -> bool: ...
 

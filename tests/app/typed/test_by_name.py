@@ -10,6 +10,7 @@ from tests.app.typed.conftest import Greeter
 
 import muster
 from muster.gateway import Gateway
+from muster.registry.memory import Memory
 from muster.rpc.description import METADATA
 
 pytestmark = pytest.mark.anyio
@@ -79,3 +80,35 @@ async def test_the_registry_holds_a_digest_and_the_instance_the_schema(
     snapshot = await client.snapshot(name)
     assert isinstance(snapshot, muster.Known)
     assert len(snapshot.instances[0].metadata[METADATA]) == 12
+
+
+class Echo:
+    async def echo(self, text: str) -> str:
+        return text
+
+    async def many(self, text: str) -> AsyncIterator[str]:
+        yield text
+
+    async def tenant(self) -> str:
+        return muster.current_call().get("authorization")
+
+
+async def test_a_service_that_is_reached_by_http_alone() -> None:
+    registry = Memory("typed by http alone")
+    service = muster.Service("echo", registry=registry, protocols=["http"], timing=muster.Timing(drain=0.0))
+    service.handler(Echo)
+    async with service.running(), muster.Client(registry) as client:
+        assert await client.call("echo", "Echo.Echo", "x", timeout=5) == "x"
+        with pytest.raises(muster.Fault, match=r"UNIMPLEMENTED: no method 'Echo.Other'"):
+            await client.call("echo", "Echo.Other")
+        with pytest.raises(muster.Fault, match="streaming method"):
+            await client.call("echo", "Echo.Many", "x")
+        with pytest.raises(muster.Fault, match=r"INVALID_ARGUMENT: str: Expected `str`"):
+            await client.call("echo", "Echo.Echo", 5)
+        async with Gateway(client, "127.0.0.1:0") as gateway, aiohttp.ClientSession(gateway.url) as session:
+            async with session.post("/echo/echo", json="x") as answer:
+                assert (answer.status, await answer.json()) == (200, "x")
+            async with session.get("/echo/tenant", headers={"Authorization": "acme"}) as answer:
+                assert (answer.status, await answer.json()) == (200, "acme")
+            async with session.get("/echo") as answer:
+                assert (await answer.json())["endpoints"]["echo.Echo.Many"] == "/echo/echo/many"
