@@ -120,8 +120,12 @@ def _refuse_with_proxy(options: Sequence[str]) -> None:
 def _settings(config: Sequence[Path], given: Mapping[str, Any], level_chosen: bool) -> Settings:
     """What the files say, and the command line over them."""
     from muster.agent.config import read_settings
+    from muster.agent.dns import DNS
 
-    settings = replace(read_settings(config, scripts="enable_script_checks" in given), **given)
+    read = read_settings(config, scripts="enable_script_checks" in given)
+    if "dns" in given and isinstance(read.dns, DNS):
+        given = {**given, "dns": replace(read.dns, address=given["dns"])}
+    settings = replace(read, **given)
     if not level_chosen:
         follow(settings.log_level)
     return settings

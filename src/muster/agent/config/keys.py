@@ -45,6 +45,29 @@ class LimitKeys(Struct, frozen=True, kw_only=True):
     kv_max_value_size: Count | None = None
 
 
+class SOAKeys(Struct, frozen=True, kw_only=True):
+    """`muster.agent.dns.settings.Authority`."""
+
+    refresh: int = 3600
+    retry: int = 600
+    expire: int = 86400
+    min_ttl: int = 0
+
+
+class DNSKeys(Struct, frozen=True, kw_only=True):
+    """`muster.agent.dns.DNS`, as far as a file gives it."""
+
+    node_ttl: Duration | None = None
+    service_ttl: dict[str, Duration] | None = None
+    only_passing: bool | None = None
+    udp_answer_limit: int | None = None
+    a_record_limit: int | None = None
+    enable_truncate: bool | None = None
+    enable_additional_node_meta_txt: bool | None = None
+    soa: SOAKeys | None = None
+    recursor_timeout: Duration | None = None
+
+
 class ConfigFile(Struct, frozen=True, kw_only=True):
     """What a file may say. `service` and `check` are further lists, of one each as a rule."""
 
@@ -57,6 +80,9 @@ class ConfigFile(Struct, frozen=True, kw_only=True):
     client_addr: str | None = None
     addresses: Addresses = Addresses()
     ports: Ports = Ports()
+    dns_config: DNSKeys = DNSKeys()
+    domain: str | None = None
+    recursors: list[str] = []
     data_dir: str | None = None
     log_level: str | None = None
     enable_script_checks: bool = False
@@ -94,14 +120,15 @@ _CLUSTER = """advertise_addr_ipv4 advertise_addr_ipv6 advertise_addr_wan adverti
     skip_leave_on_interrupt start_join start_join_wan translate_wan_addrs use_streaming_backend"""
 _OTHER = """alt_domain auto_reload_config cache check_output_max_size check_update_interval config_entries connect
     default_query_time disable_anonymous_signature disable_coordinates disable_host_node_id
-    disable_http_unprintable_char_filter disable_remote_exec disable_update_check discard_check_output dns_config domain
+    disable_http_unprintable_char_filter disable_remote_exec disable_update_check discard_check_output
     enable_central_service_config enable_debug enable_syslog experiments
     http_config log_file log_json log_rotate_bytes log_rotate_duration log_rotate_max_files max_query_time pid_file
-    recursors reporting session_ttl_min syslog_facility telemetry ui ui_config ui_content_path ui_dir unix_sockets
+    reporting session_ttl_min syslog_facility telemetry ui ui_config ui_content_path ui_dir unix_sockets
     watches xds"""
 
 _LIMITS = """https_handshake_timeout request_limits rpc_handshake_timeout rpc_max_burst rpc_max_conns_per_client
     rpc_rate txn_max_req_len"""
+_DNS = """allow_stale max_stale disable_compression use_cache cache_max_age prefer_namespace recursor_strategy"""
 _PORTS = """https grpc grpc_tls server serf_lan serf_wan sidecar_min_port sidecar_max_port expose_min_port
     expose_max_port"""
 
@@ -109,6 +136,7 @@ IGNORED: dict[type[Struct], frozenset[str]] = {
     ConfigFile: frozenset(f"{_TLS} {_ACCESS} {_CLUSTER} {_OTHER}".split()),
     Addresses: frozenset(("https", "grpc", "grpc_tls")),
     Ports: frozenset(_PORTS.split()),
+    DNSKeys: frozenset(_DNS.split()),
     LimitKeys: frozenset(_LIMITS.split()),
     wire.ServiceRegistration: frozenset(("locality", "namespace", "partition", "socket_path")),
     wire.CheckRegistration: frozenset(("namespace", "partition")),

@@ -17,9 +17,11 @@ import msgspec
 from muster.agent.api.answer import Refused
 from muster.agent.api.registration import validate_meta
 from muster.agent.config.definitions import Defined, validate
+from muster.agent.config.dns import dns_settings
 from muster.agent.config.files import find_files, read_file
 from muster.agent.config.keys import ConfigFile, Duration, LimitKeys
 from muster.agent.config.spelling import spelled
+from muster.agent.dns import DNS
 from muster.agent.settings import DEFAULT_DATACENTER, Limits, Settings
 from muster.model.errors import BadConfiguration
 from muster.model.instance import join_host_port
@@ -91,7 +93,7 @@ def _settings(said: ConfigFile, files: str) -> Settings:
     client = valid("client_addr", said.client_addr, _address) or _LOOPBACK
     return Settings(
         http=_http(said, client, files),
-        dns=_dns(said, client),
+        dns=_dns(said, client, files),
         node=valid("node_name", said.node_name, _node_name),
         node_id=valid("node_id", said.node_id, _node_id),
         node_meta=_node_meta(said.node_meta, files),
@@ -114,10 +116,12 @@ def _http(said: ConfigFile, client: str, files: str) -> str:
     return join_host_port(said.addresses.http or client, port)
 
 
-def _dns(said: ConfigFile, client: str) -> str | None:
+def _dns(said: ConfigFile, client: str, files: str) -> DNS | str | None:
     """Off unless a port is given: Consul's 8600 would be one more thing that keeps two agents from one machine."""
     port = said.ports.dns
-    return None if port is None or port < 0 else join_host_port(said.addresses.dns or client, port)
+    if port is None or port < 0:
+        return None
+    return dns_settings(said, join_host_port(said.addresses.dns or client, port), files)
 
 
 def _address(text: str) -> str:
