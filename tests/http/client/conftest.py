@@ -23,8 +23,8 @@ from muster.call.breaker import Concurrency
 from muster.call.budget import RetryBudget
 from muster.call.retry import RETRIES, RetryPolicy
 from muster.http.client.dialing import Dialing
-from muster.http.client.services import Opening
 from muster.http.client.session import Session
+from muster.http.client.shared import Opening
 from muster.http.client.transport import HTTPTransport
 from muster.model.events import Event
 from muster.model.instance import HTTP, Instance

@@ -262,6 +262,18 @@ async def test_only_some_of_the_instances(world: Any) -> None:
         session.where(version=">=1.2,")
 
 
+async def test_sessions_of_one_client_share_connections(world: Any) -> None:
+    server = await world.web("a", known=False)
+    world.know_also(replace(server.instance, version="1.0"))
+    every = await world.session()
+    ones = every.where(version="1.x")
+    ports = set()
+    for session in (every, ones, every, ones):
+        async with session.get("http://greeter/echo") as answer:
+            ports.add((await answer.json())["from"])
+    assert len(ports) == 1
+
+
 async def test_in_other_datacenters(world: Any) -> None:
     await world.web("here")
     there = await world.web("there", known=False)

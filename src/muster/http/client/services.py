@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from random import Random
 
 import aiohttp
 from yarl import URL
 
-from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.selector import ANY, Selector
 from muster.call.breaker import Concurrency
 from muster.call.hedge import Hedger, Hedging
 from muster.client.pool import Pool
 from muster.client.turnstile import Turnstile
-from muster.http.client.dialing import Dialing
 from muster.http.client.link import Link
-from muster.http.client.links import Links, Spawn
 from muster.http.client.naming import service_of
+from muster.http.client.shared import Fleets, Shared
 from muster.model.events import Observer
-from muster.model.instance import HTTP
-from muster.watch.hub import Hub, Subscription
 
 OUT_OF_USE = 300.0
 """Seconds after its last request at which a service may be let go, so that names called once, or misspelled, are not
@@ -33,18 +27,11 @@ SECURE = frozenset({"https", "wss"})
 
 
 @dataclass(frozen=True)
-class Opening:
-    """How pools are opened. `spawn` owns the tasks that keep connections; `ejects(name)` tells whether failures may be
-    held against the instances of `name` at this moment; `concurrency`: limits for requests under way, or None for none;
-    `hedging`: when requests are sent twice, or None for never; `datacenters` and `selector` narrow down who is
-    called."""
+class Rules:
+    """How requests choose. `concurrency`: limits for requests under way, or None for none; `hedging`: when requests are
+    sent twice, or None for never; `datacenters` and `selector` narrow down who is called."""
 
-    hub: Hub
-    spawn: Spawn
-    dialing: Dialing
     observe: Observer
-    balancing: Balancing = BALANCING
-    ejects: Callable[[str], bool] = lambda name: True
     concurrency: Concurrency | None = None
     hedging: Hedging | None = None
     datacenters: tuple[str, ...] = ()
@@ -60,8 +47,7 @@ class Service:
     name: str
     pool: Pool[Link]
     turnstile: Turnstile[Link] | None
-    subscription: Subscription
-    links: Links
+    shared: Shared
     hedger: Hedger | None
     used: float = 0.0
 
@@ -77,14 +63,15 @@ class Service:
 class Services:
     """Finds the service that a URL means. For one event loop."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
-        self._rng = Random()
+    def __init__(self, fleets: Fleets, rules: Rules) -> None:
+        self._fleets = fleets
+        self._rules = rules
         self._open: dict[tuple[str, str], Service] = {}
 
     def narrowed(self, datacenters: tuple[str, ...], selector: Selector) -> Services:
-        """The same services, of whose instances only some are called. To be closed by itself."""
-        return Services(replace(self._opening, datacenters=datacenters, selector=selector))
+        """The same services, of whose instances only some are called, over the same connections. To be closed by
+        itself."""
+        return Services(self._fleets, replace(self._rules, datacenters=datacenters, selector=selector))
 
     def of(self, url: URL, now: float, spelled: str = "") -> Service:
         """The service in `url`, which is watched and connected to from now on. `spelled`: the name of a service as the
@@ -113,29 +100,19 @@ class Services:
         return found
 
     async def close(self) -> None:
-        """Let go of every service, and cut the connections that are in use."""
-        services = tuple(self._let_go(lambda service: True))
+        """Let go of every service, and cut the connections that are in use and that nobody else shares."""
+        last = [service for service in self._let_go(lambda service: True) if not service.shared.users]
         async with asyncio.TaskGroup() as group:
-            for service in services:
-                group.create_task(service.links.close())
+            for service in last:
+                group.create_task(service.shared.links.close())
 
     def _new(self, scheme: str, name: str) -> Service:
-        opening = self._opening
-        subscription = opening.hub.watch(name, opening.datacenters)
-        links = Links(URL.build(scheme=scheme, host=name), opening.dialing, opening.spawn, self._rng)
-        pool: Pool[Link] = Pool(
-            subscription.latest,
-            HTTP,
-            connector=links,
-            selector=opening.selector,
-            balancing=opening.balancing,
-            ejects=partial(opening.ejects, name),
-            observe=opening.observe,
-        )
-        limits = opening.concurrency
-        turnstile = None if limits is None else Turnstile(pool, limits, opening.observe)
-        hedger = None if opening.hedging is None else Hedger(opening.hedging)
-        return Service(name, pool, turnstile, subscription, links, hedger)
+        rules = self._rules
+        shared = self._fleets.enter(scheme, name, rules.datacenters)
+        pool = Pool.of(shared.members, rules.selector)
+        turnstile = None if rules.concurrency is None else Turnstile(pool, rules.concurrency, rules.observe)
+        hedger = None if rules.hedging is None else Hedger(rules.hedging)
+        return Service(name, pool, turnstile, shared, hedger)
 
     def _let_go(self, unwanted: Callable[[Service], bool]) -> set[Service]:
         """Requests under way may finish."""
@@ -143,7 +120,7 @@ class Services:
         self._open = {key: service for key, service in self._open.items() if service not in leaving}
         for service in leaving:
             service.pool.close()
-            service.subscription.close()
+            self._fleets.leave(service.shared)
         return leaving
 
 

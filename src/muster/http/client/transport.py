@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from muster.call.attempt import Retrier
 from muster.client.pool import Pool
 from muster.http.client.alarm import Alarms
 from muster.http.client.link import Link
 from muster.http.client.retrying import Calling
-from muster.http.client.services import Opening, Services
+from muster.http.client.services import Rules, Services
 from muster.http.client.session import Session
+from muster.http.client.shared import Fleets, Opening
 
 
 class HTTPTransport:
@@ -33,7 +33,7 @@ class HTTPTransport:
         hedges: Callable[[str], bool] = lambda name: True,
     ) -> None:
         policy = retrier.policy
-        self._services = Services(replace(opening, hedging=policy.hedging))
+        self._services = Services(Fleets(opening), Rules(opening.observe, opening.concurrency, policy.hedging))
         limited = policy.attempt_timeout is not None
         calling = Calling(self._services, Alarms(), retrier, opening.observe, retries, hedges, limited)
         self.session = Session(calling, timeout, opening.dialing)
