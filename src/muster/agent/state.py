@@ -121,6 +121,7 @@ def _take_up(state: State, journal: Journal) -> None:
         state.tables.load(journal.kept.rows)
     except Undecodable as error:
         raise journal.file.unusable(str(error)) from None
+    journal.forget()
     state.tables.journal = journal
     state.local.take_up()
     state.adopt_node()

@@ -17,11 +17,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
 
-from muster.agent.store.coding import coded
+from muster.agent.store.coding import Coded, coded
 from muster.agent.store.file import Kept, StoreFile
-from muster.agent.store.write import Change, Key, Write
+from muster.agent.store.write import Write
 
 _TRY_AGAIN = 0.5
 """Seconds between attempts while the disk cannot be written."""
@@ -39,7 +38,7 @@ class _Written:
 
     position: int
     index: int
-    changes: list[Change]
+    rows: list[Coded]
 
 
 class Journal:
@@ -66,10 +65,15 @@ class Journal:
         """Whether something was written that is not on the disk yet."""
         return self._saved < self._position
 
+    def forget(self) -> None:
+        """Let go of the rows that were kept: they are in the tables now."""
+        self.kept = self.kept._replace(rows=())
+
     def append(self, write: Write) -> None:
-        """Bring a write to the disk. Never blocks."""
+        """Bring a write to the disk. Never blocks. Raises what coding its rows does; nothing is written then."""
+        rows = [coded(change.table.name, change.key, change.after) for change in write.changes]
         self._position += 1
-        self._queue.put(_Written(self._position, write.index, write.changes))
+        self._queue.put(_Written(self._position, write.index, rows))
 
     def when_saved(self, tell: Callable[[bool], None]) -> None:
         """Have `tell` called, later, once all that has been written by now is on the disk, or with False once it is
@@ -118,7 +122,7 @@ class Journal:
         if not unsaved.rows:
             return
         try:
-            self.file.save(unsaved.index, (coded(*place, row) for place, row in unsaved.rows.items()))
+            self.file.save(unsaved.index, unsaved.rows.values())
         except Exception as error:  # whatever it is, nobody may wait for ever, and it may pass
             if unsaved.closing:
                 _log.error("what was written last is not on the disk: %s", error)
@@ -132,7 +136,7 @@ class _Unsaved:
     """What is to be saved next: of each row only what it has become."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, Key], Any] = {}
+        self.rows: dict[tuple[str, bytes], Coded] = {}
         self.position = 0
         self.index = 0
         self.closing = False
@@ -158,7 +162,7 @@ class _Unsaved:
             return
         self._taken += 1
         self.position, self.index = written.position, max(self.index, written.index)
-        self.rows.update({(change.table.name, change.key): change.after for change in written.changes})
+        self.rows.update(((row.table, row.key), row) for row in written.rows)
 
 
 def _tell(future: asyncio.Future[bool], saved: bool) -> None:

@@ -92,12 +92,21 @@ class Tables:
     def _end(self, write: Write) -> None:
         self._under_way = False
         if write.changes and self.journal is not None:
-            self.journal.append(write)
+            self._append(write, self.journal)
         if write.topics or write.everything:
             self._index = write.index
             for concluded in self._concerned(write):
                 concluded(write)
             self._wake(write.topics)
+
+    @staticmethod
+    def _append(write: Write, journal: Journal) -> None:
+        """A write that cannot be kept is not made: one row that is no MessagePack must not hold up all that follow."""
+        try:
+            journal.append(write)
+        except BaseException:
+            write.take_back()
+            raise
 
     def _concerned(self, write: Write) -> Iterable[Concluded]:
         if write.everything:
