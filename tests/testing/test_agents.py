@@ -100,14 +100,16 @@ def test_a_start_that_fails_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_there_in_tens_of_milliseconds(muster_agent: RunningAgent) -> None:
-    """About one here, once the modules are loaded, which the fixture has done."""
-    took = []
+    """About one here, once the modules are loaded, which the fixture has done. Of the processor's time, since machines
+    that run tests have other things to do; that nothing is waited for shows in the clock's."""
+    used, took = [], []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun, clock = time.process_time(), time.perf_counter()
         with muster.testing.agent_in_thread() as agent:
-            took.append(time.perf_counter() - begun)
+            used.append(time.process_time() - begun)
+            took.append(time.perf_counter() - clock)
             assert agent.address != muster_agent.address
-    assert min(took) < 0.05
+    assert min(used) < 0.05 and min(took) < 0.5
 
 
 @pytest.mark.parametrize(
