@@ -13,7 +13,6 @@ from muster.agent.settings import Settings
 from muster.agent.store.rows import Rows
 from muster.agent.store.tables import Tables
 
-
 _SERVICE, _CHECK = "service", "check"
 
 

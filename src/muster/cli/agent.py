@@ -92,8 +92,8 @@ def agent(
 ) -> None:
     """Run a registry on this machine that speaks Consul's HTTP API.
 
-    For development, tests and single machines: any Consul client works with it, nothing is kept when it ends, unless there
-    is a **--data-dir**.
+    For development, tests and single machines: any Consul client works with it, nothing is kept when it ends, unless
+    there is a **--data-dir**.
 
     Example: **muster agent --http 127.0.0.1:8500**
     """
