@@ -26,6 +26,9 @@ _KINDS = {
 _DESCRIBE = Operation("Schema", "-describe", None, bytes, idempotent=True)
 """Asks for the document. No method of a class has this name."""
 
+_Key = tuple[str, str, bool, bool, bool]
+"""What a method on the wire depends on; several classes may be called by one way."""
+
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -38,7 +41,7 @@ class GRPCWay:
         self._channel = channel
         self._timeout = timeout
         self._metadata = metadata or None
-        self._methods: dict[str, _Declared] = {}
+        self._methods: dict[_Key, _Declared] = {}
 
     async def once(self, operation: Operation, sent: bytes | AsyncIterable[bytes]) -> bytes:
         """The reply. Raises Fault, NoInstances, RegistryUnavailable and Overloaded."""
@@ -65,14 +68,15 @@ class GRPCWay:
         return await self.once(_DESCRIBE, b"")
 
     def _begin(self, operation: Operation, sent: Any) -> Any:
-        method = self._methods.get(operation.attribute) or self._method(operation)
+        key = operation.kind, operation.attribute, operation.idempotent, operation.takes_stream, operation.gives_stream
+        method = self._methods.get(key) or self._method(key, operation)
         timeout = method.default_timeout if self._timeout is None else self._timeout
         terms = Terms(timeout, self._metadata, None, None, None)
         return method.begin(method, terms, sent)
 
-    def _method(self, operation: Operation) -> _Declared:
+    def _method(self, key: _Key, operation: Operation) -> _Declared:
         path = GRPC_PATH if operation is _DESCRIBE else operation.path(self._name)
-        method = self._methods[operation.attribute] = _Declared(self._channel, operation, path)
+        method = self._methods[key] = _Declared(self._channel, operation, path)
         return method
 
 

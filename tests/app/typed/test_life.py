@@ -253,3 +253,19 @@ async def test_not_twice_under_one_name() -> None:
 
 async def _nothing() -> AsyncIterator[dict[str, object]]:
     yield {"notes": Notes()}
+
+
+class Shout:
+    async def echo(self, text: str) -> str:
+        return text.upper()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+async def test_two_classes_of_one_service(protocol: str) -> None:
+    registry = Memory(f"two classes {protocol}")
+    service = muster.Service("echo", registry=registry, protocols=[protocol], timing=muster.Timing(drain=0.0))
+    service.handler(Echo)
+    service.handler(Shout)
+    async with service.running(), muster.Client(registry) as client:
+        assert await client.service(Echo, "echo").echo("x") == "x"
+        assert await client.service(Shout, "echo").echo("x") == "X"
