@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
-from tests.agent.requests import Asked, sequences, tried
+from tests.agent.strangers import Asked, sequences, tried
 
 from muster.agent import Agent
 

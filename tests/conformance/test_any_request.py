@@ -10,7 +10,7 @@ import http.client
 from urllib.parse import quote
 
 import pytest
-from tests.agent.requests import Asked, sequences, tried
+from tests.agent.strangers import Asked, sequences, tried
 
 from muster.agent import Agent
 from muster.testing.servers import ConsulServer

@@ -4,6 +4,7 @@ asgi.py        the types of an ASGI application
 listening.py   a bound socket for an address, or an error that says what to do
 parser.py      requests as bytes; an offer to upgrade is none
 connection.py  one HTTP/1.1 connection, with limits on what a stranger may send
+prompt.py      answers that need no task: given or promised while the request is read
 server.py      serving: an ASGI application on an address, within this process
 typed/         handlers of a class, served and called with JSON
 client/        aiohttp's session, with the names of services where hosts would be

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.agent.requests import Asked, sequences, tried
+from tests.agent.strangers import Asked, sequences, tried
 
 from muster.agent.api.app import API
 from muster.agent.api.request import parse_target
