@@ -252,6 +252,20 @@ async def test_recursors_are_asked_for_what_is_outside(ask: Any) -> None:
             assert "192.0.2.1" in place_of.additional[-1].to_text()
 
 
+async def test_strangers_bytes_reach_no_recursor_but_as_questions(ask: Any) -> None:
+    rng = Random(1034)
+    async with recursor() as (place, asked):
+        async with answering(ask, DNS("127.0.0.1:0", recursors=(place,), recursor_timeout=0.05)) as port:
+            async with Asker(port) as stranger:
+                for _ in range(10):
+                    for _ in range(50):
+                        stranger.send(spoilt(rng))
+                    await udp(port, WEB)
+            outside = await udp(port, dns.message.make_query("www.example.com", "A"))
+            assert addresses(outside) == {"192.0.2.1"}
+        assert len(asked.asked) > 10
+
+
 async def test_without_recursors_what_is_outside_is_refused(ask: Any) -> None:
     async with answering(ask) as port:
         refused = await udp(port, dns.message.make_query("www.example.com", "A"))

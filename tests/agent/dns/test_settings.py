@@ -49,7 +49,9 @@ def test_consuls_keys_are_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("wrong", [{"node_ttl": "5"}, {"node_ttl": -1}, {"service_ttl": {"a": "x"}}, {"no_such_key": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"node_ttl": "5"}, {"node_ttl": -1}, {"service_ttl": {"a": "x"}}, {"no_such_key": 1}]
+)
 def test_what_is_wrong_is_named(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(BadConfiguration, match="dns_config"):
         read_settings(written(tmp_path, {"ports": {"dns": 1}, "dns_config": wrong}))

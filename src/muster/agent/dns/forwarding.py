@@ -19,6 +19,8 @@ from muster.model.errors import BadConfiguration
 from muster.model.instance import split_host_port
 
 _PORT = 53
+_PAYLOAD = 1232
+"""Bytes by UDP that reach us whole on any network; longer answers come by TCP."""
 _MOST_AT_ONCE = 256
 _MOST_RECORDS = 5
 """Records of a foreign name that are added to an answer, as in Consul."""
@@ -60,10 +62,10 @@ class Recursors:
 
     async def _ask_each(self, message: dns.message.Message) -> dns.message.Message | None:
         for host, port in self._places:
-            # With a number of our own: a client must not choose what an answer has to look like.
-            question = dns.message.from_wire(message.to_wire(), keyring=False)
-            question.id = dns.message.Message().id
             try:
+                # A message of our own, and its number: a client must not choose what an answer has to look like, nor
+                # what else is sent.
+                question = _asking(message)
                 async with asyncio.timeout(self._timeout):
                     reply = await self._ask_one(question, host, port)
             except Exception as error:  # whatever a stranger's bytes make of the parser; time that is up, too
@@ -80,6 +82,14 @@ class Recursors:
             question, host, port=port, ignore_unexpected=True, backend=self._backend
         )
         return reply
+
+
+def _asking(message: dns.message.Message) -> dns.message.Message:
+    """The question of a message in one of our own."""
+    asked = message.question[0]
+    question = dns.message.make_query(asked.name, asked.rdtype, asked.rdclass, use_edns=0, payload=_PAYLOAD)
+    question.flags |= message.flags & dns.flags.CD
+    return question
 
 
 def _place(address: str) -> tuple[str, int]:

@@ -29,6 +29,8 @@ _MOST_FOREIGN = 8
 _MOST_UNDER_WAY = 16
 """Questions of one TCP connection that may wait for recursors before further ones are read."""
 
+_FAILED = Answer("SERVFAIL", authoritative=False)
+
 _log = logging.getLogger("muster.agent.dns")
 
 
@@ -69,15 +71,19 @@ class Answering:
         task.add_done_callback(self._under_way.discard)
 
     async def _forward(self, inquiry: Inquiry, answer: Answer, recursors: Recursors, reply: Reply, room: Room) -> None:
+        try:
+            wire = await self._forwarded(inquiry, answer, recursors, room)
+        except Exception:
+            # What a recursor sent cannot be written again, say: that must not end the agent.
+            _log.exception("a question that a recursor was asked could not be answered")
+            wire = self._written(inquiry, _FAILED, room)
+        reply(wire)
+
+    async def _forwarded(self, inquiry: Inquiry, answer: Answer, recursors: Recursors, room: Room) -> bytes:
         if not answer.elsewhere:
-            answer = await _completed(answer, recursors, inquiry.question.kind)
-            reply(self._written(inquiry, answer, room))
-            return
+            return self._written(inquiry, await _completed(answer, recursors, inquiry.question.kind), room)
         theirs = await recursors.ask(inquiry.message)
-        if theirs is None:
-            reply(self._written(inquiry, Answer("SERVFAIL", authoritative=False), room))
-        else:
-            reply(message.passed_on(theirs, room))
+        return self._written(inquiry, _FAILED, room) if theirs is None else message.passed_on(theirs, room)
 
     def _written(self, inquiry: Inquiry, answer: Answer, room: Room) -> bytes:
         recursive = self._recursors is not None or answer.code == "SERVFAIL"
