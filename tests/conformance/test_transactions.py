@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -238,7 +239,7 @@ async def test_all_or_nothing_in_the_catalog(both: Any) -> None:
 
 async def test_a_write_at_the_index_that_was_read_is_done(both: Any) -> None:
     """Each server with the indexes that it gave itself."""
-    operations = (
+    operations: tuple[tuple[Any, Callable[..., Any], str], ...] = (
         (node("set", "t1", Address="1"), lambda verb, index: node(verb, "t1", Address="2", ModifyIndex=index), "Node"),
         (
             service("set", "t1", Service="web"),

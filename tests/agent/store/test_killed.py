@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -44,8 +45,8 @@ class Client:
     numbers: Iterator[int]
 
     async def put(self, path: str, body: Any) -> Any:
-        data = {"data": body} if isinstance(body, bytes) else {"json": body}
-        async with self.http.put(path, **data) as response:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.http.put(path, data=data) as response:
             assert response.status == 200, await response.text()
             return await response.json(content_type=None)
 

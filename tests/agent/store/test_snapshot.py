@@ -96,21 +96,23 @@ async def test_another_agent_takes_it_as_its_own(ask: Ask) -> None:
 
 
 async def test_a_restore_wakes_who_waits(agent: Agent, ask: Ask) -> None:
-    paths = ("/v1/kv/a?recurse", "/v1/health/service/none", "/v1/catalog/services", "/v1/session/list?x")
+    paths = ("/v1/kv/a?recurse", "/v1/health/service/none?x", "/v1/catalog/services?x", "/v1/session/list?x")
     await ask(agent.address, "PUT", "/v1/kv/a", b"1")
     saved = await ask(agent.address, "GET", "/v1/snapshot")
     indexes = [(await ask(agent.address, "GET", path)).index for path in paths]
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(10):
         waiting = [
-            tasks.create_task(ask(agent.address, "GET", f"{path}{'&' if '?' in path else '?'}index={index}&wait=60s"))
+            asyncio.ensure_future(
+                ask(agent.address, "GET", f"{path}{'&' if '?' in path else '?'}index={index}&wait=60s")
+            )
             for path, index in zip(paths, indexes, strict=True)
         ]
         metrics = "/v1/agent/metrics?format=prometheus"
         while "muster_agent_blocked_queries 4" not in (await ask(agent.address, "GET", metrics)).text:
             await asyncio.sleep(0.01)
         await ask(agent.address, "PUT", "/v1/snapshot", saved.body)
-    for task, index in zip(waiting, indexes, strict=True):
-        assert task.result().index > index
+        for reply, index in zip(await asyncio.gather(*waiting), indexes, strict=True):
+            assert reply.index > index
 
 
 async def test_a_bad_file_changes_nothing(agent: Agent, ask: Ask) -> None:

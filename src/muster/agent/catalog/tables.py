@@ -24,8 +24,8 @@ def key_of(row: ServiceRow | CheckRow) -> RowKey:
 class Nodes:
     """Nodes by their names in lower case, and by id."""
 
-    name: Final = "nodes"
-    row: Final = NodeRow
+    name = "nodes"
+    row = NodeRow
 
     def __init__(self) -> None:
         self._rows: dict[str, NodeRow] = {}
@@ -67,8 +67,8 @@ class _Named:
 class Services:
     """Instances by node and id, by name, and by whose calls over Connect they take."""
 
-    name: Final = "services"
-    row: Final = ServiceRow
+    name = "services"
+    row = ServiceRow
 
     def __init__(self) -> None:
         self._on: dict[str, dict[str, ServiceRow]] = {}
@@ -145,8 +145,8 @@ def _found_alike(one: ServiceRow, other: ServiceRow) -> bool:
 class Checks:
     """Checks by node and id, and by the instance that they are of."""
 
-    name: Final = "checks"
-    row: Final = CheckRow
+    name = "checks"
+    row = CheckRow
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, CheckRow]] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from muster.agent.catalog.rows import NO_STAMP, Stamp
 from muster.agent.catalog.topics import Topic
@@ -45,8 +44,8 @@ def pairs_below(prefix: str) -> Topic:
 class Pairs:
     """Keys in byte order: one of the tables that are written together. Synchronous."""
 
-    name: Final = "pairs"
-    row: Final = Pair
+    name = "pairs"
+    row = Pair
 
     def __init__(self, tables: Tables) -> None:
         self._pairs: dict[str, Pair] = {}

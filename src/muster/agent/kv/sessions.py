@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
 
 from muster.agent.catalog.catalog import Catalog
 from muster.agent.catalog.rows import NO_STAMP, Stamp
@@ -61,8 +60,8 @@ class BadSession(Exception):
 class Sessions:
     """Sessions by id and by node: one of the tables that are written together. Synchronous."""
 
-    name: Final = "sessions"
-    row: Final = Session
+    name = "sessions"
+    row = Session
 
     def __init__(self, tables: Tables, catalog: Catalog, pairs: Pairs) -> None:
         self._catalog = catalog

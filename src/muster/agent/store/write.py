@@ -30,7 +30,7 @@ class Table(Protocol):
         """Every key with its row."""
         ...
 
-    def place(self, key: Any, row: Any) -> Any:
+    def place(self, key: Any, row: Any, /) -> Any:
         """Store a row as it is, or with None remove it. Returns the row that was there before, or None."""
         ...
 
