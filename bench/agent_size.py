@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -32,7 +32,6 @@ class _Costs:
     first_reading: float
     reading: float
     heartbeat: float
-    listing: float
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -72,7 +71,6 @@ def _costs(instances: int) -> _Costs:
             median(_read_anew(agent, read, instances) for _ in range(3)),
             median(_asked(agent, [read] * _ASKED * 10) for _ in range(3)),
             median(_asked(agent, beats * 10) for _ in range(3)),
-            _asked(agent, [load.request("GET", "/v1/catalog/services")] * 20),
         )
 
 
@@ -111,16 +109,20 @@ def draw(folder: Path) -> None:
     """Writes agent-cpu.svg and agent-memory.svg."""
     found = [_costs(size) for size in (300, 1000, 3000, 10_000, 30_000, 100_000)]
     lines = {
-        "registering": [(cost.instances, cost.registering) for cost in found],
-        "reading, changed": [(cost.instances, cost.first_reading) for cost in found],
-        "reading again": [(cost.instances, cost.reading) for cost in found],
-        "heartbeat": [(cost.instances, cost.heartbeat) for cost in found],
+        "registering": _line(found, lambda costs: costs.registering),
+        "reading, changed": _line(found, lambda costs: costs.first_reading),
+        "reading again": _line(found, lambda costs: costs.reading),
+        "heartbeat": _line(found, lambda costs: costs.heartbeat),
     }
     cpu = Chart("CPU of a request, 100 instances a name", "instances", "µs", lines, log_x=True, log_y=True)
     (folder / "agent-cpu.svg").write_text(cpu.svg())
-    kept: Iterator[tuple[float, float]] = ((cost.instances, cost.memory) for cost in found)
-    memory = Chart("Resident memory of the agent", "instances", "MB", {"memory": list(kept)}, log_x=True, log_y=True)
+    kept = {"memory": _line(found, lambda costs: costs.memory)}
+    memory = Chart("Resident memory of the agent", "instances", "MB", kept, log_x=True, log_y=True)
     (folder / "agent-memory.svg").write_text(memory.svg())
+
+
+def _line(found: list[_Costs], of: Callable[[_Costs], float]) -> Sequence[tuple[float, float]]:
+    return [(costs.instances, of(costs)) for costs in found]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ async def connected(address: str, answered: Callable[[Asker, int, float], None])
 async def ask_all(address: str, requests: Iterable[bytes], connections: int) -> float:
     """Asks everything, each connection its next once it has its answer. Returns the seconds that it took."""
     left: Iterator[bytes] = iter(requests)
-    busy, done = connections, asyncio.get_running_loop().create_future()
+    busy = connections
+    done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def answered(asker: Asker, status: int, at: float) -> None:
         nonlocal busy
