@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import muster
 from greeting import HelloRequest, Say
+
+import muster
 
 
 async def main() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import muster
 from greeting import HelloReply, HelloRequest
+
+import muster
 
 service = muster.Service("greeter", version="1.0.0")
 
