@@ -241,7 +241,7 @@ def _nearly(rng: Random) -> bytes:
 
 
 def _spoil(rng: Random, value: Any) -> None:
-    places = list(value) if isinstance(value, dict) else list(range(len(value)))
+    places: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
     if not places:
         return
     place = rng.choice(places)

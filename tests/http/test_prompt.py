@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -247,7 +248,8 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end() -> None
     """Its requests wait in the sockets once enough answers do."""
     target = "/now" + "x" * 1000
     async with served() as (application, bound), connected(bound) as (reader, writer):
-        writer.transport.pause_reading()
+        transport: Any = writer.transport
+        transport.pause_reading()
         sent = 0
         try:
             async with asyncio.timeout(1.0):
@@ -258,5 +260,5 @@ async def test_a_client_that_does_not_read_is_not_answered_without_end() -> None
         except TimeoutError:
             pass
         assert len(application.prompted) < sent
-        writer.transport.resume_reading()
+        transport.resume_reading()
         assert [await answer(reader) for _ in range(sent - 100)][-1].endswith(target.encode())
