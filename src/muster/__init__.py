@@ -25,7 +25,9 @@ from muster._version import __version__
 
 if TYPE_CHECKING:
     from muster import sync
+    from muster.app.asgi import asgi
     from muster.app.client import Client
+    from muster.app.lifespan import lifespan
     from muster.app.service import Service
     from muster.balance.balancing import Balancing
     from muster.call.breaker import Concurrency
@@ -77,8 +79,10 @@ _HOMES = {
     "Stale": "muster.model.snapshot",
     "TLS": "muster.serve.settings",
     "Timing": "muster.serve.settings",
+    "asgi": "muster.app.asgi",
     "current_call": "muster.rpc.current",
     "idempotent": "muster.rpc.contract",
+    "lifespan": "muster.app.lifespan",
 }
 
 __all__ = [
@@ -110,8 +114,10 @@ __all__ = [
     "Stale",
     "Timing",
     "__version__",
+    "asgi",
     "current_call",
     "idempotent",
+    "lifespan",
     "sync",
 ]
 

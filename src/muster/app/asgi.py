@@ -1,0 +1,149 @@
+"""muster.asgi: any ASGI application, under any ASGI server, as a service that registers itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Unpack
+
+import msgspec
+
+from muster.app.joining import Joining, Options, joining
+from muster.app.presence import Presence
+from muster.http.asgi import App, Receive, Scope, Send
+from muster.http.departing import closing
+from muster.http.finding import who_answers
+from muster.http.lifespan import Lifespan
+from muster.http.looking import NotHealthy
+from muster.http.typed.health import Reply, health_of
+from muster.model.errors import MusterError
+from muster.model.instance import HTTP
+from muster.rpc.identity import DEFAULT_PATH, HEADER
+from muster.serve.listeners import Listener
+from muster.serve.reach import Look, Reach
+from muster.watch.background import background_tasks
+
+log = logging.getLogger("muster.serve")
+
+STARTING = 5.0
+"""Seconds that a question for an id waits in a process that has just begun to share a port, and knows no id yet."""
+
+
+def asgi(app: App, name: str, **options: Unpack[Options]) -> App:
+    """`app` as the service `name`: wrap it last, and give the result to the server.
+
+        app = muster.asgi(app, "orders", version="1.2.0")
+
+    It answers for its health at `/health` (`health=`), registers once it answers at its own port, and keeps registered.
+    At SIGTERM it leaves the registry, waits until clients have noticed, and only then lets the server stop. Processes
+    that share a port are one instance. Everything else is the application's: requests, websockets, its lifespan.
+
+    The server has to run lifespans, as all do unless told otherwise. Raises Rejected for a name or label that no
+    registry takes; a setting that cannot be used makes the start fail.
+    """
+    return Wrapped(app, joining(name, options, DEFAULT_PATH))
+
+
+class Wrapped:
+    """An ASGI application around another. Made by `asgi`."""
+
+    def __init__(self, app: App, joining: Joining) -> None:
+        self._app = app
+        self._joining = joining
+        self._health = joining.health
+        self._presence: Presence | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if self._health in scope["path"] and (asked := self._asked(scope)) is not None:
+                await _reply(await self._answer(asked), send)
+                return
+            if self._presence is not None and self._presence.leaving and scope["http_version"].startswith("1"):
+                send = closing(send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _asked(self, scope: Scope) -> str | None:
+        """What is asked for below the health path; None for what is the application's. The server's root path is not
+        known to who asks at the port itself."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope["method"] not in ("GET", "HEAD") or not f"{path}/".startswith(f"{self._health}/"):
+            return None
+        return str(path.removeprefix(self._health))
+
+    async def _answer(self, asked: str) -> Reply:
+        presence = self._presence
+        if asked and presence is not None:
+            await _known(presence)
+        if presence is None or presence.health is None:
+            return _nobody_yet(self._joining.label.name, presence.why if presence else "lifespan has not begun")
+        reply = health_of(f"{DEFAULT_PATH}{asked}", presence.id, presence.health)
+        assert reply is not None
+        return reply
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            _ = self._joining.listen
+            opened = self._joining.opened()
+        except MusterError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": f"{self._joining.label.name}: {error}"})
+            return
+        async with opened as registrar, background_tasks() as tasks:
+            presence = self._presence = Presence(self._joining, registrar, self._seek, _proof)
+            running: list[asyncio.Task[None]] = []
+
+            async def end() -> None:
+                if running:
+                    await presence.end()
+
+            try:
+                await Lifespan(self._app, lambda: running.append(tasks.create_task(presence.run())), end)(
+                    scope, receive, send
+                )
+            finally:
+                await end()
+
+    async def _seek(self, listener: Listener) -> Reach | None:
+        name = self._joining.label.name
+        for scheme in ("http", "https"):
+            who = await who_answers(f"{scheme}://{listener.near}{self._health}")
+            if who is not None and (who == name or who.startswith(f"{name}-")):
+                return Reach(HTTP, Look.HTTP, self._health, proves=True, tls=scheme == "https")
+        return None
+
+
+async def _proof(listener: Listener, reach: Reach, instance_id: str) -> None:
+    """Raises NotHealthy unless it is this instance that answers."""
+    url = f"{'https' if reach.tls else 'http'}://{listener.near}{reach.path}"
+    who = await who_answers(url)
+    if who != instance_id:
+        raise NotHealthy(f"{url} is answered by {who or 'nobody'}, not by {instance_id}")
+
+
+async def _known(presence: Presence) -> None:
+    """A process that shares a port is asked for the others' id before it knows it: a 404 would take all of them out."""
+    try:
+        async with asyncio.timeout(STARTING):
+            await presence.checked.wait()
+    except TimeoutError:
+        log.info("asked for its health, and %s", presence.why)
+
+
+def _nobody_yet(name: str, why: str) -> Reply:
+    """Until there is an id the name stands for it: that is how the application finds itself."""
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (HEADER.lower().encode(), name.encode()),
+    )
+    return 503, headers, msgspec.json.encode({"status": "NOT_SERVING", "id": "", "why": why})
+
+
+async def _reply(reply: Reply, send: Send) -> None:
+    status, headers, body = reply
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,117 @@
+"""What an application under somebody else's server tells muster of itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+from muster.model.errors import BadConfiguration, Rejected
+from muster.model.events import Observer
+from muster.model.instance import split_host_port
+from muster.registry.protocol import Registrar
+from muster.registry.url import open_registry
+from muster.rpc.identity import DEFAULT_PATH
+from muster.serve.entry import Label, compose, new_id
+from muster.serve.listeners import Listener
+from muster.serve.mode import Mode, mode_of
+from muster.serve.reach import by_http
+from muster.serve.settings import Timing
+from muster.telemetry.logging import EventLog
+
+LISTEN = "MUSTER_LISTEN"
+
+
+class Options(TypedDict, total=False):
+    """What may be given beside the name; all of it as for `muster.Service`, but:
+
+    `listen`: HOST:PORT at which the server listens (MUSTER_LISTEN); it is found where it is left out.
+    `health`: the path at which it is asked for its health. For `asgi` another than /health, where the application has
+    one there; for `lifespan` the application's own, without which the registry only connects.
+    """
+
+    version: str
+    registry: str | Registrar | None
+    listen: str | None
+    health: str
+    advertise: str | None
+    register: str | None
+    tags: Iterable[str]
+    metadata: Mapping[str, str]
+    weight: int
+    zone: str
+    timing: Timing
+    observe: Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """The same, checked; completed by the environment when it is asked for. `health` may be empty."""
+
+    label: Label
+    registry: str | Registrar | None
+    given_listen: str | None
+    health: str
+    given_advertise: str | None
+    register: str | None
+    timing: Timing
+    observe: Observer
+
+    @property
+    def mode(self) -> Mode:
+        """Raises BadConfiguration."""
+        return mode_of(self.register or os.environ.get("MUSTER_REGISTER") or Mode.SELF)
+
+    @property
+    def advertise(self) -> str | None:
+        return self.given_advertise or os.environ.get("MUSTER_ADVERTISE") or None
+
+    @property
+    def listen(self) -> Listener | None:
+        """Where the server listens, if that was told. Raises BadConfiguration."""
+        told = self.given_listen or os.environ.get(LISTEN)
+        if not told:
+            return None
+        try:
+            host, port = split_host_port(told)
+        except ValueError as error:
+            raise BadConfiguration(f"listen ({LISTEN}): {error}") from None
+        return Listener(host or "0.0.0.0", port)
+
+    def opened(self) -> AbstractAsyncContextManager[Registrar | None]:
+        """The registry to write to, closed at the end if it was opened here. Raises BadConfiguration."""
+        if self.mode is not Mode.SELF:
+            return nullcontext()
+        given = self.registry
+        if given is not None and not isinstance(given, str):
+            return nullcontext(given)
+        registry = open_registry(given)
+        if not isinstance(registry, Registrar):
+            raise BadConfiguration(f"{registry} can only be read, so nothing can register there: choose another one")
+        return cast("AbstractAsyncContextManager[Registrar]", registry)
+
+
+def joining(name: str, options: Options, health: str = "") -> Joining:
+    """`health`: the path where none was given. Raises Rejected for a name or label that no registry takes. No I/O."""
+    tags, health = options.get("tags", ()), options.get("health", health)
+    if isinstance(tags, str):
+        raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
+    if health and (not health.startswith("/") or health.endswith("/")):
+        raise Rejected(f"health={health!r}: expected a path as {DEFAULT_PATH}")
+    zone = options.get("zone") or os.environ.get("MUSTER_ZONE", "")
+    metadata = dict(options.get("metadata", {}))
+    label = Label(name, options.get("version", ""), tuple(tags), metadata, options.get("weight", 1), zone)
+    timing = options.get("timing") or Timing()
+    compose(label, new_id(name), ("", 1), (), timing, by_http(health or DEFAULT_PATH, None))
+    return Joining(
+        label,
+        options.get("registry"),
+        options.get("listen"),
+        health,
+        options.get("advertise"),
+        options.get("register"),
+        timing,
+        options.get("observe") or EventLog(),
+    )

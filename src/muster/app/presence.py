@@ -1,0 +1,192 @@
+"""An application in the registry, while a server that is not muster's serves it.
+
+    the server starts, the port is found, the application answers there, it registers
+    ... until SIGTERM, SIGINT or the end of the server ...
+    deregister, drain, hand the signal on to the server
+
+Processes that share a port are one instance: see muster.serve.lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from muster.app.joining import LISTEN, Joining
+from muster.model.errors import MusterError
+from muster.registry.protocol import Registrar
+from muster.serve.advertise import HERE, advertised, place_of
+from muster.serve.entry import compose, new_id
+from muster.serve.health import HealthState
+from muster.serve.hooks import Hooks
+from muster.serve.interposed import interposed
+from muster.serve.lease import Lease
+from muster.serve.life import Failures, live
+from muster.serve.lifecycle import Phase
+from muster.serve.listeners import Listener, listeners, parent_has
+from muster.serve.membership import Membership
+from muster.serve.reach import Reach
+from muster.serve.reporting import report
+from muster.serve.sharing import SharedRegistrar
+from muster.serve.standing import Pace
+
+log = logging.getLogger("muster.serve")
+
+LOOK_EVERY = 0.05
+PATIENCE = 5.0
+LATER = 1.0
+"""Seconds between two looks for the port; how long until it is said that there is none; and between looks from then."""
+
+Seek = Callable[[Listener], Awaitable[Reach | None]]
+"""How the application is reached at a listener; None where it does not answer there (yet)."""
+
+Proof = Callable[[Listener, Reach, str], Awaitable[None]]
+"""The register check: raises unless the instance with that id answers there."""
+
+
+class Presence:
+    """One run of an application under a server. For one event loop.
+
+    `id` and `health` are there once the port is found; until then, and where nothing can be registered at all, `why`
+    says what is missing.
+    """
+
+    def __init__(self, joining: Joining, registrar: Registrar | None, seek: Seek, proof: Proof) -> None:
+        self.id = ""
+        self.health: HealthState | None = None
+        self.why = "looking for the port that the server listens at"
+        self.leaving = False
+        self.checked = asyncio.Event()
+        """Set once the register check has passed, so that calls are welcome."""
+        self._joining = joining
+        self._registrar = registrar
+        self._seek = seek
+        self._proof = proof
+        self._signalled = False
+        self._end = asyncio.Event()
+        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Find the port, be registered, and leave when a signal comes or `end` is called. Raises nothing: a server
+        goes on without its registration, and the health path says why."""
+        try:
+            await self._run()
+        except MusterError as error:
+            self.why = str(error)
+            log.error("%s is not registered: %s", self._joining.label.name, error)
+        except Exception as error:
+            self.why = repr(error)
+            log.exception("%s is not registered", self._joining.label.name)
+        finally:
+            self._ended.set()
+
+    async def end(self) -> None:
+        """The server stops, and takes no calls any more: leave the registry, and do not wait for clients to notice."""
+        self._over.set()
+        self._end.set()
+        await self._ended.wait()
+
+    async def _run(self) -> None:
+        found = await self._found()
+        if found is None:
+            return
+        listener, reach = found
+        with self._joined(listener) as (instance_id, registrar):
+            joining = self._joining
+            place = place_of(str(self._registrar)) if self._registrar else HERE
+            where = await advertised((listener.host, listener.port), joining.advertise, place, self._registrar)
+            entry = compose(joining.label, instance_id, where, (), joining.timing, reach)
+            pace = Pace(joining.timing.beat, joining.timing.spread)
+            membership = Membership(
+                registrar, entry, lambda: self._proof(listener, reach, instance_id), joining.mode.standing, pace
+            )
+            report(membership, entry.instance, joining.observe)
+            health = HealthState({instance_id}, joining.mode.standing)
+            health.reports.listen(lambda _: self._note())
+            self.id, self.health = instance_id, health
+            with interposed(self._signal):
+                async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
+                    await self._end.wait()
+
+    async def _found(self) -> tuple[Listener, Reach] | None:
+        """Where the application answers; None where the server has stopped before it did."""
+        clock = asyncio.get_running_loop().time
+        begun, pause = clock(), LOOK_EVERY
+        while not self._end.is_set():
+            for listener in self._candidates():
+                if (reach := await self._seek(listener)) is not None:
+                    return listener, reach
+            if clock() > begun + PATIENCE and pause < LATER:
+                pause = LATER
+                self.why = self._not_found()
+                log.error("%s is not registered: %s", self._joining.label.name, self.why)
+            await asyncio.sleep(pause)
+        return None
+
+    def _candidates(self) -> list[Listener]:
+        """Where to look: at the port that was told, or at every one of this process."""
+        told, seen = self._joining.listen, listeners()
+        if told is None:
+            return seen
+        return [each for each in seen if each.port == told.port] or [told]
+
+    def _not_found(self) -> str:
+        tried = ", ".join(map(str, self._candidates())) or "none: does it listen on a Unix socket?"
+        return (
+            "cannot find the TCP port at which the server serves this application "
+            f"(looked at: {tried}): set listen= or {LISTEN} to its HOST:PORT"
+        )
+
+    @contextmanager
+    def _joined(self, listener: Listener) -> Iterator[tuple[str, Registrar | None]]:
+        """The id, and the registrar to use: shared with the other processes at this port."""
+        name = self._joining.label.name
+        if self._registrar is None:
+            yield new_id(name), None
+            return
+        lease = Lease(name, listener)
+        instance_id = lease.join(lambda: new_id(name))
+        try:
+            yield instance_id, SharedRegistrar(self._registrar, lease, lambda: self._stays(listener))
+        finally:
+            lease.leave(self._stays(listener))
+
+    def _stays(self, listener: Listener) -> bool:
+        """Whether somebody will start another process at this port, so that the entry is to stay until then.
+
+        A process that ends unasked (--max-requests) is replaced by whoever started it and still has the port. One that
+        was told to end is the last, but under gunicorn: its master closes the port before it stops its workers, so as
+        long as that is open it is reloading (SIGHUP) or has one worker too many.
+        """
+        parent = parent_has(listener)
+        if self._signalled:
+            return bool(parent) and "gunicorn.arbiter" in sys.modules
+        return parent is not False
+
+    def _signal(self, number: int) -> None:
+        """The first one begins the stop, the next one cuts it short."""
+        if self._signalled:
+            self._over.set()
+        self._signalled = True
+        self._end.set()
+
+    def _note(self) -> None:
+        assert self.health is not None
+        report = self.health.reports.value
+        self.leaving = report.phase not in (Phase.STARTING, Phase.SERVING)
+        if self.leaving or report.standing.checked:
+            self.checked.set()
+
+
+class _Server:
+    """The server as a transport of `live`: it serves already, and stops when the signal reaches it."""
+
+    async def serve(self) -> None:
+        pass
+
+    async def stop(self, grace: float) -> None:
+        pass

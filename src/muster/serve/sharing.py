@@ -1,0 +1,78 @@
+"""A registration that several processes have together: one of them writes it, the last one out removes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from muster.model.check import CheckState, Health
+from muster.model.errors import RegistryUnavailable
+from muster.model.service import Registration
+from muster.registry.protocol import Registrar
+from muster.serve.entry import SELF
+from muster.serve.lease import Lease
+from muster.serve.membership import DRAINING
+
+_PASSING = CheckState(SELF, Health.PASSING, "serving")
+
+
+class SharedRegistrar:
+    """A Registrar for an entry that this process shares by `lease`.
+
+    Who holds the lease registers and beats; for the others the same calls only find out how it stands, or take over
+    from one who has gone: within a beat, which is a third of the time after which the entry would expire. Leaving is
+    for the last one alone. `stays` is asked then: whether the entry is to stay for who comes next.
+    """
+
+    def __init__(self, registrar: Registrar, lease: Lease, stays: Callable[[], bool]) -> None:
+        self._registrar = registrar
+        self._lease = lease
+        self._stays = stays
+        self._registration: Registration | None = None
+        self._to_remove: bool | None = None
+
+    async def register(self, registration: Registration) -> None:
+        """As the registry's; for who does not hold the lease RegistryUnavailable says what the holder waits for."""
+        self._registration = registration
+        if not self._lease.hold():
+            self._follow()
+            return
+        await self._told(self._registered(registration))
+
+    async def beat(self, instance_id: str, state: CheckState) -> None:
+        if state == DRAINING:
+            if self._last():
+                await self._registrar.beat(instance_id, state)
+        elif self._lease.held:
+            await self._told(self._registrar.beat(instance_id, state))
+        elif self._registration is not None:
+            await self.register(self._registration)
+
+    async def deregister(self, instance_id: str) -> None:
+        if self._last():
+            await self._registrar.deregister(instance_id)
+
+    def _last(self) -> bool:
+        """Whether the entry is this process's to remove. It has left with the first call."""
+        if self._to_remove is None:
+            stays = self._stays()
+            self._to_remove = self._lease.leave(stays) and not stays
+        return self._to_remove
+
+    async def _registered(self, registration: Registration) -> None:
+        """An entry that was there before has little of its time left."""
+        await self._registrar.register(registration)
+        await self._registrar.beat(registration.instance.id, _PASSING)
+
+    async def _told(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except Exception as error:
+            self._lease.tell(False, str(error) or type(error).__name__)
+            raise
+        self._lease.tell(True)
+
+    def _follow(self) -> None:
+        told = self._lease.told()
+        if told is None or not told.registered:
+            waits = told.why if told else ""
+            raise RegistryUnavailable(f"another process registers for all that share the port{waits and ': '}{waits}")
