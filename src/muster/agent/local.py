@@ -258,7 +258,10 @@ class LocalServices:
             self.running.start(check_id, definition)
 
     def _keep(self, write: Write, check: _Check) -> None:
-        """Have a check on the disk as it is now, where that is news; its time alone can wait for `save_renewed`."""
+        """Have a check on the disk, if there is one, as it is now, where that is news; its time alone can wait for
+        `save_renewed`."""
+        if self._tables.journal is None:
+            return
         own = OwnCheck(check.row, check.definition, _until(check.definition))
         if self._kept.get(check.row.id) == own:
             self._renewed[check.row.id] = own.until
@@ -266,7 +269,8 @@ class LocalServices:
             write.put(self._kept, check.row.id, own)
 
     def _stop(self, write: Write, check_id: str) -> None:
-        write.put(self._kept, check_id, None)
+        if check_id in self._kept:
+            write.put(self._kept, check_id, None)
         self._renewed.pop(check_id, None)
         self._run(check_id, None)
         check = self._checks.pop(check_id)

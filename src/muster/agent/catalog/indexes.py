@@ -51,10 +51,15 @@ class Indexes:
     def _move(self, topic: Topic, index: int) -> None:
         kind, name = topic
         if kind == "health":
-            _follow(self._of_service, name, self._services.exists(name), index)
+            if self._services.exists(name):
+                self._of_service[name] = index
+            else:
+                self._of_service.pop(name, None)
         elif kind == "node":
-            _follow(self._of_node, name, name in self._nodes, index)
-            if name not in self._nodes:
+            if name in self._nodes:
+                self._of_node[name] = index
+            else:
+                self._of_node.pop(name, None)
                 self._lost_node = index
         elif kind == "connect":
             self.connect = index
@@ -68,10 +73,3 @@ class Indexes:
         self._of_service = dict.fromkeys(self._services.names(), index)
         self._of_node = {name: index for name, _ in self._nodes.rows()}
         self._extinction = self._lost_node = self.connect = index
-
-
-def _follow(indexes: dict[str, int], name: str, exists: bool, index: int) -> None:
-    if exists:
-        indexes[name] = index
-    else:
-        indexes.pop(name, None)

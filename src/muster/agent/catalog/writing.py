@@ -64,8 +64,7 @@ class Writing:
     def put_check(self, write: Write, row: CheckRow) -> None:
         """Write a check, whose node and instance must be there."""
         if row.service_id:
-            service = self._services.on(row.node)[row.service_id]
-            row = replace(row, service_name=service.name, service_tags=service.tags)
+            row = _as_of(row, self._services.on(row.node)[row.service_id])
         old = self._checks.get(row.node, row.id)
         if old == row:
             return
@@ -128,3 +127,10 @@ def _touch_service(write: Write, row: ServiceRow) -> None:
     target = row.connect_target
     if target:
         write.topics.add(connected_to(target))
+
+
+def _as_of(row: CheckRow, service: ServiceRow) -> CheckRow:
+    """The check with its instance's name and tags. Most have them: a copy would be a third of what a write costs."""
+    if (row.service_name, row.service_tags) == (service.name, service.tags):
+        return row
+    return replace(row, service_name=service.name, service_tags=service.tags)
