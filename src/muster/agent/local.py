@@ -160,7 +160,8 @@ class LocalServices:
             raise NotATTLCheck(check_id)
         definition = self._checks[check_id].definition
         limit = definition.output_limit if definition else 0
-        self._renewed[check_id] = _until(definition)
+        if self._tables.journal is not None:
+            self._renewed[check_id] = _until(definition)
         self._found(check_id, reported(health, note, limit))
 
     def put_back(self, node: NodeRow, service: ServiceRow, check: CheckRow) -> None:

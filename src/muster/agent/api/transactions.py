@@ -85,12 +85,15 @@ def _each(operations: Sequence[Operation], do: Callable[[Operation], Any]) -> tu
 
 def _takes_from_agent(state: State, write: Write) -> bool:
     """Whether something was removed from the agent's own node, or that node."""
-    own = state.identity.node.lower()
-    tables = state.catalog.tables
+    own, tables = state.identity.node.lower(), state.catalog.tables
     return any(
-        change.after is None and change.table in tables and own in (change.key, change.key[0])
-        for change in write.changes
+        change.after is None and change.table in tables and _node_of(change.key) == own for change in write.changes
     )
+
+
+def _node_of(key: Any) -> Any:
+    """The name of the node in the key of a row of the catalog."""
+    return key if isinstance(key, str) else key[0]
 
 
 def _answer(results: list[dict[str, Any]], errors: Errors, *, reads_only: bool) -> Answer:
