@@ -85,26 +85,18 @@ class Wrapped:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            _ = self._joining.listen
-            opened = self._joining.opened()
+            self._joining.check()
         except MusterError as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": f"{self._joining.label.name}: {error}"})
             return
-        async with opened as registrar, background_tasks() as tasks:
-            presence = self._presence = Presence(self._joining, registrar, self._seek, _proof)
-            running: list[asyncio.Task[None]] = []
-
-            async def end() -> None:
-                if running:
-                    await presence.end()
-
+        async with background_tasks() as tasks:
+            presence = self._presence = Presence(self._joining, self._seek, _proof)
+            lifespan = Lifespan(self._app, lambda: presence.start(tasks), presence.end)
             try:
-                await Lifespan(self._app, lambda: running.append(tasks.create_task(presence.run())), end)(
-                    scope, receive, send
-                )
+                await lifespan(scope, receive, send)
             finally:
-                await end()
+                await presence.end()
 
     async def _seek(self, listener: Listener) -> Reach | None:
         name = self._joining.label.name

@@ -80,6 +80,10 @@ class Joining:
             raise BadConfiguration(f"listen ({LISTEN}): {error}") from None
         return Listener(host or "0.0.0.0", port)
 
+    def check(self) -> None:
+        """Raises BadConfiguration for a setting that cannot be used. No I/O."""
+        _ = self.listen, self.opened()
+
     def opened(self) -> AbstractAsyncContextManager[Registrar | None]:
         """The registry to write to, closed at the end if it was opened here. Raises BadConfiguration."""
         if self.mode is not Mode.SELF:

@@ -41,9 +41,10 @@ def lifespan(name: str, **options: Unpack[Options]) -> Callable[[object], Abstra
 
     @asynccontextmanager
     async def joined(app: object = None) -> AsyncIterator[None]:
-        async with joins.opened() as registrar, background_tasks() as tasks:
-            presence = Presence(joins, registrar, _Seeking(joins).reach, _proof)
-            tasks.create_task(presence.run())
+        joins.check()
+        async with background_tasks() as tasks:
+            presence = Presence(joins, _Seeking(joins).reach, _proof)
+            presence.start(tasks)
             try:
                 yield
             finally:

@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from muster.app.joining import LISTEN, Joining
 from muster.model.errors import MusterError
 from muster.registry.protocol import Registrar
 from muster.serve.advertise import HERE, advertised, place_of
 from muster.serve.entry import compose, new_id
-from muster.serve.health import HealthState
+from muster.serve.health import HealthState, Report
 from muster.serve.hooks import Hooks
 from muster.serve.interposed import interposed
 from muster.serve.lease import Lease
@@ -54,7 +55,7 @@ class Presence:
     says what is missing.
     """
 
-    def __init__(self, joining: Joining, registrar: Registrar | None, seek: Seek, proof: Proof) -> None:
+    def __init__(self, joining: Joining, seek: Seek, proof: Proof) -> None:
         self.id = ""
         self.health: HealthState | None = None
         self.why = "looking for the port that the server listens at"
@@ -62,17 +63,31 @@ class Presence:
         self.checked = asyncio.Event()
         """Set once the register check has passed, so that calls are welcome."""
         self._joining = joining
-        self._registrar = registrar
         self._seek = seek
         self._proof = proof
         self._signalled = False
         self._end = asyncio.Event()
         self._over = asyncio.Event()
         self._ended = asyncio.Event()
+        self._ended.set()
 
-    async def run(self) -> None:
-        """Find the port, be registered, and leave when a signal comes or `end` is called. Raises nothing: a server
-        goes on without its registration, and the health path says why."""
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Find the port, be registered, and leave when a signal comes or `end` is called. Not to be called twice.
+
+        Nothing is raised into `tasks`: a server goes on without its registration, and the health path says why.
+        """
+        self._ended.clear()
+        tasks.create_task(self._survive(), name="muster: keep registered")
+
+    async def end(self) -> None:
+        """The server stops, and takes no calls any more: leave the registry, and do not wait for clients to notice.
+
+        Returns when everything is closed; at once if nothing was started, or all is over."""
+        self._over.set()
+        self._end.set()
+        await self._ended.wait()
+
+    async def _survive(self) -> None:
         try:
             await self._run()
         except MusterError as error:
@@ -84,33 +99,32 @@ class Presence:
         finally:
             self._ended.set()
 
-    async def end(self) -> None:
-        """The server stops, and takes no calls any more: leave the registry, and do not wait for clients to notice."""
-        self._over.set()
-        self._end.set()
-        await self._ended.wait()
-
     async def _run(self) -> None:
-        found = await self._found()
-        if found is None:
-            return
-        listener, reach = found
-        with self._joined(listener) as (instance_id, registrar):
-            joining = self._joining
-            place = place_of(str(self._registrar)) if self._registrar else HERE
-            where = await advertised((listener.host, listener.port), joining.advertise, place, self._registrar)
+        """All of it, to the closing of the registry: servers cancel what is left once `end` has returned."""
+        async with self._joining.opened() as registrar:
+            if (found := await self._found()) is not None:
+                await self._stay(registrar, *found)
+
+    async def _stay(self, registrar: Registrar | None, listener: Listener, reach: Reach) -> None:
+        joining = self._joining
+        place = place_of(str(registrar)) if registrar else HERE
+        where = await advertised((listener.host, listener.port), joining.advertise, place, registrar)
+        with self._joined(listener, registrar) as (instance_id, shared):
             entry = compose(joining.label, instance_id, where, (), joining.timing, reach)
             pace = Pace(joining.timing.beat, joining.timing.spread)
-            membership = Membership(
-                registrar, entry, lambda: self._proof(listener, reach, instance_id), joining.mode.standing, pace
-            )
+            gate = partial(self._proof, listener, reach, instance_id)
+            membership = Membership(shared, entry, gate, joining.mode.standing, pace)
             report(membership, entry.instance, joining.observe)
-            health = HealthState({instance_id}, joining.mode.standing)
-            health.reports.listen(lambda _: self._note())
-            self.id, self.health = instance_id, health
+            health = self._known_as(instance_id)
             with interposed(self._signal):
                 async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
                     await self._end.wait()
+
+    def _known_as(self, instance_id: str) -> HealthState:
+        self.id = instance_id
+        self.health = HealthState({instance_id}, self._joining.mode.standing)
+        self.health.reports.listen(self._note)
+        return self.health
 
     async def _found(self) -> tuple[Listener, Reach] | None:
         """Where the application answers; None where the server has stopped before it did."""
@@ -142,30 +156,22 @@ class Presence:
         )
 
     @contextmanager
-    def _joined(self, listener: Listener) -> Iterator[tuple[str, Registrar | None]]:
+    def _joined(self, listener: Listener, registrar: Registrar | None) -> Iterator[tuple[str, Registrar | None]]:
         """The id, and the registrar to use: shared with the other processes at this port."""
         name = self._joining.label.name
-        if self._registrar is None:
+        if registrar is None:
             yield new_id(name), None
             return
         lease = Lease(name, listener)
-        instance_id = lease.join(lambda: new_id(name))
+        stays = partial(self._stays, listener)
+        instance_id = lease.join(partial(new_id, name))
         try:
-            yield instance_id, SharedRegistrar(self._registrar, lease, lambda: self._stays(listener))
+            yield instance_id, SharedRegistrar(registrar, lease, stays)
         finally:
-            lease.leave(self._stays(listener))
+            lease.leave(stays())
 
     def _stays(self, listener: Listener) -> bool:
-        """Whether somebody will start another process at this port, so that the entry is to stay until then.
-
-        A process that ends unasked (--max-requests) is replaced by whoever started it and still has the port. One that
-        was told to end is the last, but under gunicorn: its master closes the port before it stops its workers, so as
-        long as that is open it is reloading (SIGHUP) or has one worker too many.
-        """
-        parent = parent_has(listener)
-        if self._signalled:
-            return bool(parent) and "gunicorn.arbiter" in sys.modules
-        return parent is not False
+        return replaced(self._signalled, parent_has(listener), sys.modules)
 
     def _signal(self, number: int) -> None:
         """The first one begins the stop, the next one cuts it short."""
@@ -174,12 +180,23 @@ class Presence:
         self._signalled = True
         self._end.set()
 
-    def _note(self) -> None:
-        assert self.health is not None
-        report = self.health.reports.value
+    def _note(self, report: Report) -> None:
         self.leaving = report.phase not in (Phase.STARTING, Phase.SERVING)
         if self.leaving or report.standing.checked:
             self.checked.set()
+
+
+def replaced(signalled: bool, parent_listens: bool | None, modules: Container[str]) -> bool:
+    """Whether another process will serve at the port of one that ends, so that the entry is to stay until then. Pure.
+
+    A process that ends unasked (--max-requests) is replaced by whoever started it, as long as that has the port. One
+    that was told to end is not, but under gunicorn: its master closes the port before it stops its workers, so while
+    that is open it reloads (SIGHUP) or has one worker too many. hypercorn tells its workers to end by no signal.
+    `parent_listens` is None where it cannot be seen; `modules`: those that are loaded, which tell the server.
+    """
+    if "gunicorn.arbiter" in modules:
+        return bool(parent_listens) if signalled else parent_listens is not False
+    return bool(parent_listens) and not signalled and "hypercorn" not in modules
 
 
 class _Server:
