@@ -69,7 +69,7 @@ async def test_registers_anew_when_it_was_forgotten(registrar: Scripted) -> None
         states = _states(membership)
         await asyncio.sleep(15)
     assert registrar.done[:4] == ["register", "beat passing", "register", "beat passing"]
-    assert states == [RegistrationState.WAITING, RegistrationState.REGISTERED, RegistrationState.REGISTERED]
+    assert list(dict.fromkeys(states)) == [RegistrationState.WAITING, RegistrationState.REGISTERED]
 
 
 async def test_a_registry_that_is_away_at_the_start(registrar: Scripted) -> None:

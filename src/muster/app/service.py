@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from muster.app.doors import Door, checked, doors
 from muster.app.handlers import Handlers, Lifespan, Made
+from muster.app.keeping import Home, Kept, home
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
 from muster.grpc.typed import TypedHandlers
-from muster.model.errors import BadConfiguration, Rejected
+from muster.model.errors import Rejected
 from muster.model.events import Observer
 from muster.model.instance import GRPC, HTTP, Instance, join_host_port
 from muster.model.service import Registration
-from muster.registry.protocol import Registrar, Registry
-from muster.registry.url import open_registry
+from muster.registry.protocol import Registrar
 from muster.rpc.identity import DEFAULT_PATH
 from muster.serve import hooks as run
 from muster.serve.advertise import HERE, advertised, place_of
+from muster.serve.checks import Checks, UserCheck, level_of
 from muster.serve.entry import Label, compose, new_id
 from muster.serve.health import HealthState
 from muster.serve.hooks import Hook, Hooks
 from muster.serve.life import Transport, live, prepared
 from muster.serve.lifecycle import Readiness
 from muster.serve.loop import loop_factory
-from muster.serve.membership import Membership
+from muster.serve.membership import Member
 from muster.serve.mode import Mode, mode_of
 from muster.serve.reach import by_grpc, by_http
 from muster.serve.reporting import report
 from muster.serve.settings import TLS, Limits, Second, Timing
 from muster.serve.several import Companions, Transports
 from muster.serve.signals import until_signalled
-from muster.serve.standing import Pace
 from muster.telemetry.logging import EventLog
 
 if TYPE_CHECKING:
@@ -106,6 +105,7 @@ class Service:
         self._offered = Offered()
         self._handlers = Handlers()
         self._hooks = Hooks()
+        self._checks: dict[str, UserCheck] = {}
         self._run: _Run | None = None
         self._busy = False
         compose(self._label, new_id(name), ("", 1), (), self._timing, by_grpc(tls))  # raises for what no registry takes
@@ -168,9 +168,35 @@ class Service:
         return hook
 
     def register_check(self, check: H) -> H:
-        """Register only once `check` passes. It fails by raising or by returning False, and is then run again."""
+        """Register only once `check` passes. It fails by raising or by returning False, and is then run again.
+
+        It is run again with every heartbeat too: after three failures in a row the instance leaves the registry, and
+        comes back once it has passed twice in a row.
+        """
         self._hooks.register_check.append(check)
         return check
+
+    def check(self, *, every: float = 10.0, level: str = "critical", timeout: float = 5.0) -> Callable[[H], H]:
+        """Run a function every so many seconds, and say in the registry and at the health path what it finds.
+
+            @service.check(every=30)
+            async def database() -> None:
+                await pool.execute("select 1")
+
+        It fails by raising, by returning False, or by taking longer than `timeout` seconds; then the instance is
+        critical, or with level="warning" a warning, which many readers other than muster's clients take for critical.
+        What it raises is shown to whoever asks. The instance registers once all critical checks have passed. A function
+        that is not async runs on a thread of its own. Raises Rejected for a second check of the same name.
+        """
+
+        def add(function: H) -> H:
+            name = getattr(function, "__name__", "") or type(function).__name__
+            if name in self._checks:
+                raise Rejected(f"there is a check {name!r} already: rename one")
+            self._checks[name] = UserCheck(name, function, every, level_of(level), timeout)
+            return function
+
+        return add
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGQUIT, then drain and return. A second signal cuts the stop short.
@@ -199,14 +225,14 @@ class Service:
         try:
             settings = self._settings()
             async with (
-                self._opened(settings.mode) as registrar,
+                home(self._registry, settings.mode) as kept_at,
                 prepared(self._hooks) as failures,
                 self._handlers.made(self.name) as made,
-                self._listening(settings, registrar, made) as current,
+                self._listening(settings, kept_at, made) as current,
             ):
                 self._run = current
                 parts = current.transport, current.membership, current.health
-                async with live(*parts, self._hooks, self._timing, failures):
+                async with current.checks.running(), live(*parts, self._hooks, self._timing, failures):
                     yield self
         finally:
             self._busy = False
@@ -256,21 +282,13 @@ class Service:
             self._label.zone or os.environ.get("MUSTER_ZONE", ""),
         )
 
-    def _opened(self, mode: Mode) -> AbstractAsyncContextManager[Registrar | None]:
-        """The registry to write to, closed at the end if it was opened here."""
-        if mode is not Mode.SELF:
-            return nullcontext()
-        if self._registry is not None and not isinstance(self._registry, str):
-            return nullcontext(_writable(self._registry))
-        registry = open_registry(self._registry)
-        _writable(registry)
-        return cast("AbstractAsyncContextManager[Registrar]", registry)
-
     @asynccontextmanager
-    async def _listening(self, settings: _Settings, registrar: Registrar | None, made: Made) -> AsyncIterator[_Run]:
+    async def _listening(self, settings: _Settings, kept_at: Home, made: Made) -> AsyncIterator[_Run]:
         doors = self._doors(settings)
         names = {name for door in doors for name in (door.name, door.instance_id)}
         health = HealthState(names | self._services(made), settings.mode.standing)
+        checks = Checks(tuple(self._checks.values()))
+        checks.results.listen(health.checked)
         servers = [self._server(door, health, made) for door in doors]
         transport = servers[0] if len(servers) == 1 else Transports(servers)
         host = self._listen[0]
@@ -279,9 +297,9 @@ class Service:
                 replace(door, port=await server.listen(host, door.port))
                 for door, server in zip(doors, servers, strict=True)
             ]
-            entries = [await self._entry(door, settings.zone, registrar, made) for door in bound]
-            membership = self._membership(settings.mode, registrar, entries)
-            yield _Run(bound[0].port, tuple(entries), health, membership, transport)
+            entries = [await self._entry(door, settings.zone, kept_at, made) for door in bound]
+            with self._membership(kept_at, entries, checks) as membership:
+                yield _Run(bound[0].port, tuple(entries), health, checks, membership, transport)
         finally:
             await transport.stop(0)
 
@@ -309,10 +327,11 @@ class Service:
 
         return HTTPServer(Hosted(door.instance_id, health, made.answering, made.document), self._limits, self._tls)
 
-    async def _entry(self, door: Door, zone: str, registrar: Registrar | None, made: Made) -> Registration:
+    async def _entry(self, door: Door, zone: str, kept_at: Home, made: Made) -> Registration:
         """What the registry is told of one protocol."""
+        registrar = kept_at.registrar
         place = place_of(str(registrar)) if registrar else HERE
-        where = await advertised((self._listen[0], door.port), door.advertise, place, registrar)
+        where = await kept_at.do(advertised((self._listen[0], door.port), door.advertise, place, registrar))
         metadata = {**self._label.metadata, **made.metadata}
         label = replace(self._label, name=door.name, zone=zone, metadata=metadata)
         endpoints, reach = made.endpoints(self.name), by_http(DEFAULT_PATH, self._tls)
@@ -320,14 +339,20 @@ class Service:
             endpoints, reach = (*self._offered.endpoints, *endpoints), by_grpc(self._tls)
         return compose(label, door.instance_id, where, endpoints, self._timing, reach)
 
-    def _membership(self, mode: Mode, registrar: Registrar | None, entries: Sequence[Registration]) -> Membership:
-        gate = partial(run.gate, self._hooks.register_check)
+    @contextmanager
+    def _membership(self, kept_at: Home, entries: Sequence[Registration], checks: Checks) -> Iterator[Member]:
+        async def gate() -> None:
+            await run.gate(self._hooks.register_check)
+            await checks.made.wait()
+
         first, *others = entries
+        registrar = kept_at.registrar
         if registrar is not None and others:
             registrar = Companions(registrar, others)
-        membership = Membership(registrar, first, gate, mode.standing, Pace(self._timing.beat, self._timing.spread))
-        report(membership, first.instance, self._observe)
-        return membership
+        kept = Kept(first, gate, bool(self._hooks.register_check), checks, self._timing)
+        with kept_at.member(kept, registrar) as membership:
+            report(membership, first.instance, self._observe)
+            yield membership
 
     def _not_running(self) -> None:
         if self._busy:
@@ -348,7 +373,8 @@ class _Run:
     port: int
     registrations: tuple[Registration, ...]
     health: HealthState
-    membership: Membership
+    checks: Checks
+    membership: Member
     transport: Transport
 
 
@@ -356,12 +382,3 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     if isinstance(tags, str):
         raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
     return tuple(tags)
-
-
-def _writable(registry: Registrar | Registry) -> Registrar:
-    if not isinstance(registry, Registrar):
-        raise BadConfiguration(
-            f"{registry} can only be read, so a service cannot register there: "
-            "choose another registry, or register='off'"
-        )
-    return registry

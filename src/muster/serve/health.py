@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from muster.model.check import Health
+from muster.serve.checks import Result
 from muster.serve.lifecycle import Phase, Readiness, readiness, serving, step
 from muster.serve.standing import Standing
 from muster.watch.latest import Latest
@@ -28,10 +30,20 @@ class Report:
 
     phase: Phase
     standing: Standing
+    checks: tuple[Result, ...] = ()
+
+    @property
+    def serving(self) -> bool:
+        return serving(self.phase, self.standing, self._critical)
 
     @property
     def readiness(self) -> Readiness:
-        return readiness(self.phase, self.standing)
+        return readiness(self.phase, self.standing, self._critical)
+
+    @property
+    def _critical(self) -> str:
+        failed = (each.state for each in self.checks if each.state.health is Health.CRITICAL)
+        return "; ".join(f"{state.name}: {state.output}" for state in failed)
 
     @property
     def over(self) -> bool:
@@ -61,11 +73,15 @@ class HealthState:
     def enter(self, phase: Phase) -> None:
         """Go on to another phase; whoever watches is told before this returns."""
         report = self.reports.value
-        self.reports.set(Report(step(report.phase, phase), report.standing))
+        self.reports.set(replace(report, phase=step(report.phase, phase)))
 
     def registration(self, standing: Standing) -> None:
         """Take note of where the registration stands."""
-        self.reports.set(Report(self.phase, standing))
+        self.reports.set(replace(self.reports.value, standing=standing))
+
+    def checked(self, results: tuple[Result, ...]) -> None:
+        """Take note of what the checks of the service's author have found."""
+        self.reports.set(replace(self.reports.value, checks=results))
 
     def answer(self, name: str) -> Answer:
         """What to answer to who asks for `name` now."""
@@ -73,7 +89,7 @@ class HealthState:
         if name == OVERALL:
             healthy = report.readiness.ready
         elif name in self._names:
-            healthy = serving(report.phase, report.standing)
+            healthy = report.serving
         else:
             return Answer.UNKNOWN
         return Answer.SERVING if healthy else Answer.NOT_SERVING

@@ -21,7 +21,7 @@ from muster.serve import hooks as run
 from muster.serve.health import HealthState
 from muster.serve.hooks import Hooks
 from muster.serve.lifecycle import Phase
-from muster.serve.membership import Membership
+from muster.serve.membership import Member
 from muster.serve.settings import Timing
 from muster.serve.within import within
 
@@ -109,7 +109,7 @@ async def prepared(hooks: Hooks) -> AsyncIterator[Failures]:
 @asynccontextmanager
 async def live(
     transport: Transport,
-    membership: Membership,
+    membership: Member,
     health: HealthState,
     hooks: Hooks,
     timing: Timing,
@@ -147,7 +147,7 @@ async def _serving(transport: Transport, health: HealthState, budget: Budget) ->
 
 
 @asynccontextmanager
-async def _draining(membership: Membership, budget: Budget, drain: float, over: asyncio.Event) -> AsyncIterator[None]:
+async def _draining(membership: Member, budget: Budget, drain: float, over: asyncio.Event) -> AsyncIterator[None]:
     """At the end: leave the registry, and go on serving until clients have had the time to see it."""
     try:
         yield
@@ -161,7 +161,7 @@ async def _draining(membership: Membership, budget: Budget, drain: float, over: 
                         await over.wait()
 
 
-async def _leave(membership: Membership, limit: float) -> None:
+async def _leave(membership: Member, limit: float) -> None:
     try:
         await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, limit)))
     except asyncio.CancelledError:
@@ -170,7 +170,7 @@ async def _leave(membership: Membership, limit: float) -> None:
 
 
 @asynccontextmanager
-async def _kept(membership: Membership, health: HealthState) -> AsyncIterator[None]:
+async def _kept(membership: Member, health: HealthState) -> AsyncIterator[None]:
     """The one task of a run: it keeps the registration true. The body's error comes out as it went in."""
     unlisten = membership.standing.listen(health.registration)
     failure: Exception | None = None
@@ -189,7 +189,7 @@ async def _kept(membership: Membership, health: HealthState) -> AsyncIterator[No
 
 @asynccontextmanager
 async def _welcomed(
-    membership: Membership, health: HealthState, hooks: Hooks, budget: Budget, drain: float, failures: Failures
+    membership: Member, health: HealthState, hooks: Hooks, budget: Budget, drain: float, failures: Failures
 ) -> AsyncIterator[None]:
     """The innermost stage: after_start and before_stop hooks, and the moment when calls stop being welcome."""
     try:

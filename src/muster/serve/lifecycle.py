@@ -8,7 +8,8 @@ What is answered to who asks for health:
     phase       for the instance's id and names     for the program as a whole ("")
     STARTING    not serving                         not serving
     SERVING     serving, once the register check    serving, once the registry has taken it for the first time
-                has passed                          (at once where others register it)
+                has passed, and while none of       (at once where others register it), and while none of
+                its critical checks fails           its critical checks fails
     DRAINING    not serving                         not serving
     CLOSING     as DRAINING; whoever watches is sent away, so that nobody keeps the server open
 """
@@ -54,12 +55,14 @@ class Readiness:
     why: str = ""
 
 
-def serving(phase: Phase, standing: Standing) -> bool:
-    """Whether calls are welcome: what the registry's check and the clients' watches are answered."""
-    return phase is Phase.SERVING and standing.checked
+def serving(phase: Phase, standing: Standing, critical: str = "") -> bool:
+    """Whether calls are welcome: what the registry's check and the clients' watches are answered.
+
+    `critical`: which of its author's critical checks fail, and why."""
+    return phase is Phase.SERVING and standing.checked and not critical
 
 
-def readiness(phase: Phase, standing: Standing) -> Readiness:
+def readiness(phase: Phase, standing: Standing, critical: str = "") -> Readiness:
     """Whether the program as a whole is ready: what an orchestrator is answered.
 
     Once registered it stays ready while the registry is away: clients go on calling by what they last knew, and
@@ -69,6 +72,8 @@ def readiness(phase: Phase, standing: Standing) -> Readiness:
         return Readiness(False, str(phase))
     if not standing.checked:
         return Readiness(False, standing.why or "the register check has not passed yet")
+    if critical:
+        return Readiness(False, critical)
     if standing.registered_once or standing.state in (RegistrationState.OFF, RegistrationState.EXTERNAL):
         return Readiness(True, standing.why)
     return Readiness(False, f"not registered yet{standing.why and ': '}{standing.why}")

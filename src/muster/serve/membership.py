@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
+from typing import Protocol
 
 from muster.model.check import CheckState, Health
 from muster.model.errors import NotRegistered, RegistryUnavailable, Rejected
 from muster.model.events import RegistrationState
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar
+from muster.serve.condition import Condition, Serving
 from muster.serve.entry import SELF
 from muster.serve.standing import Next, Pace, Standing, Step, decide
 from muster.serve.within import within
@@ -22,11 +25,28 @@ log = logging.getLogger("muster.serve")
 ATTEMPT_LIMIT = 5.0
 """Seconds after which a registry that has not answered counts as away, and a register check as failed."""
 
-PASSING = CheckState(SELF, Health.PASSING, "serving")
 DRAINING = CheckState(SELF, Health.CRITICAL, "draining")
 
 Gate = Callable[[], Awaitable[None]]
 """The register check: raises while the instance should not get calls."""
+
+
+class Unwell(Exception):
+    """An instance that is critical by what it says of itself does not register: it would be passing at first."""
+
+
+class Member(Protocol):
+    """What a run needs of a Membership, wherever that is kept. `standing` and `tried` are for the run's event loop."""
+
+    standing: Latest[Standing]
+    tried: asyncio.Event
+
+    @property
+    def known(self) -> bool: ...
+
+    async def keep(self) -> None: ...
+
+    async def leave(self, limit: float) -> None: ...
 
 
 class Membership:
@@ -34,6 +54,7 @@ class Membership:
 
     `registrar` is None where nothing is to be written (`register="external"` and `"off"`): then the register check is
     all there is to do. `standing` tells at any time how things are; nothing is raised for a registry that fails.
+    `condition` is what heartbeats say; a change of it is told at once.
     """
 
     def __init__(
@@ -44,6 +65,7 @@ class Membership:
         begin: Standing,
         pace: Pace,
         rng: Random | None = None,
+        condition: Condition | None = None,
     ) -> None:
         self.standing = Latest(begin)
         self.tried = asyncio.Event()
@@ -56,6 +78,11 @@ class Membership:
         self._pace = pace
         self._rng = rng or Random()
         self._written = False
+        self._condition = condition or Serving()
+        self._changed = asyncio.Event()
+        self._condition.listen(self._changed.set)
+        self._alone = asyncio.Lock()
+        """Held by who keeps or leaves: from another thread, the one may be cancelled and not be over yet."""
 
     @property
     def known(self) -> bool:
@@ -65,50 +92,81 @@ class Membership:
     async def keep(self) -> None:
         """Get registered and stay so, until cancelled. Not to be called twice."""
         todo = Next(Step.CHECK)
-        while not self._done(todo):
-            await asyncio.sleep(todo.pause)
-            error = await self._attempt(todo.step)
-            standing, todo = decide(self.standing.value, todo.step, error, self._pace, self._rng)
-            self.standing.set(standing)
-            if todo.step is not Step.REGISTER or error is not None:
-                self.tried.set()
+        async with self._alone:
+            while not self._done(todo):
+                await self._pause(todo)
+                error = await self._attempt(todo.step)
+                standing, todo = decide(self.standing.value, todo.step, error, self._pace, self._rng)
+                self.standing.set(standing)
+                if todo.step is not Step.REGISTER or error is not None:
+                    self.tried.set()
         self.tried.set()
 
     async def leave(self, limit: float) -> None:
-        """Take the instance out of the registry within `limit` seconds. Only after `keep` has ended.
+        """Take the instance out of the registry within `limit` seconds. Only once `keep` was cancelled or has ended.
 
         Never raises: what could not be taken out is the registry's to forget, which its entry asks it to do.
         """
         if self._registrar is None:
             return
         try:
-            async with within(limit):
-                await self._resign(self._registrar)
+            async with within(limit), self._alone:
+                await self._resign(self._registrar, DRAINING)
         except Exception as error:
             self._left_behind(str(error) or f"no answer within {limit:.1f} s")
         else:
             self.standing.set(Standing(RegistrationState.DEREGISTERED))
 
+    async def _pause(self, todo: Next) -> None:
+        if not todo.prompt:
+            await asyncio.sleep(todo.pause)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(todo.pause):
+                await self._changed.wait()
+
     def _done(self, todo: Next) -> bool:
         return self._registrar is None and todo.step is not Step.CHECK
 
     async def _attempt(self, step: Step) -> Exception | None:
+        # The heartbeats' own pace bounds what is done between two of them.
+        limit = min(ATTEMPT_LIMIT, self._pace.beat) if step is Step.RECHECK else ATTEMPT_LIMIT
+        self._changed.clear()
         try:
-            async with asyncio.timeout(ATTEMPT_LIMIT):
+            async with asyncio.timeout(limit):
                 await self._do(step)
         except TimeoutError:
-            return RegistryUnavailable(f"no answer within {ATTEMPT_LIMIT:.0f} s")
+            return RegistryUnavailable(f"no answer within {limit:.2g} s")
         except Exception as error:
             return error
         return None
 
     async def _do(self, step: Step) -> None:
         if step is Step.CHECK or self._registrar is None:
-            await self._gate()
+            await self._check()
+        elif step is Step.RECHECK:
+            await self._recheck()
+        elif step is Step.WITHDRAW:
+            await self._withdraw(self._registrar)
         elif step is Step.REGISTER or not self._beats:
             await self._register(self._registrar)
         else:
-            await self._registrar.beat(self._registration.instance.id, PASSING)
+            await self._registrar.beat(self._registration.instance.id, self._condition.state)
+
+    async def _check(self) -> None:
+        await self._gate()
+        state = self._condition.state
+        if self._registrar is not None and state.health is Health.CRITICAL:
+            raise Unwell(state.output)
+
+    async def _recheck(self) -> None:
+        """An event loop that does not run cannot be asked: heartbeats say so already, and it is no reason to leave."""
+        if not self._condition.blocked:
+            await self._gate()
+
+    async def _withdraw(self, registrar: Registrar) -> None:
+        await self._resign(registrar, CheckState(SELF, Health.CRITICAL, self.standing.value.why))
+        self._written = False
 
     def _left_behind(self, why: str) -> None:
         """The registry was not reached. Where it never was, there is most likely nothing in it."""
@@ -127,14 +185,16 @@ class Membership:
         except Rejected:
             self._written = before
             raise
+        if self._condition.state.health is not Health.PASSING:
+            self._changed.set()
 
-    async def _resign(self, registrar: Registrar) -> None:
+    async def _resign(self, registrar: Registrar, last: CheckState) -> None:
         if not self._written:
             return
         instance_id = self._registration.instance.id
         # Deregistering tells those who watch the instance; readers of the check alone are told by its state.
         try:
-            await registrar.beat(instance_id, DRAINING)
+            await registrar.beat(instance_id, last)
         except NotRegistered:
             log.debug("%s was not registered any more", instance_id)
         await registrar.deregister(instance_id)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from muster.model.events import Observer, RegistrationChanged
 from muster.model.instance import Instance
-from muster.serve.membership import Membership
+from muster.serve.membership import Member
 from muster.serve.standing import Standing
 
 
-def report(membership: Membership, instance: Instance, observe: Observer) -> None:
+def report(membership: Member, instance: Instance, observe: Observer) -> None:
     """Tell `observe` where the registration stands, now and whenever that is something else than it was told last."""
     told: RegistrationChanged | None = None
 

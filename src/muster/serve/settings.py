@@ -23,6 +23,8 @@ class Timing:
     spread             over how long the instances of a fleet register anew once the registry has lost its data: of N
                        that it had, N / spread do so in a second, at most. None: as `beat`. Clients go on calling who
                        is missing for 30 s only
+    blocked            for how long the event loop may not run before heartbeats say that the instance is critical
+    lagging            the same for warning, which muster's clients go on calling and many others do not; None: never
     """
 
     beat: float = 10.0
@@ -31,6 +33,8 @@ class Timing:
     drain: float = 2.0
     stop: float = 4.5
     spread: float | None = None
+    blocked: float = 5.0
+    lagging: float | None = None
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration for numbers that contradict each other."""
@@ -40,6 +44,8 @@ class Timing:
             raise BadConfiguration(f"drain must be between 0 and stop, of which it is a part: {self}")
         if self.spread is not None and self.spread <= 0:
             raise BadConfiguration(f"spread must be above 0 seconds: {self}")
+        if self.blocked <= 0 or (self.lagging is not None and self.lagging <= 0):
+            raise BadConfiguration(f"blocked and lagging must be above 0 seconds: {self}")
 
     @property
     def ttl(self) -> float:
