@@ -1,4 +1,4 @@
-"""The lifespan of an ASGI application under a server, with something of one's own in between.
+"""The lifespan of an ASGI application: under a server, with something of one's own in between, or as its server.
 
 https://asgi.readthedocs.io/en/latest/specs/lifespan.html. An application that knows no lifespan is left alone, and the
 server is answered in its place.
@@ -6,11 +6,16 @@ server is answered in its place.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum, auto
+from typing import Any
 
 from muster.http.asgi import App, Message, Receive, Scope, Send
+from muster.model.errors import MusterError
+from muster.watch.background import background_tasks
 
 log = logging.getLogger("muster.http")
 
@@ -76,3 +81,47 @@ class Lifespan:
             await hear()
         if self._phase is _Phase.STOPPING:
             await tell({"type": "lifespan.shutdown.complete"})
+
+
+class LifespanFailed(MusterError):
+    """The application says that it could not start, or stop."""
+
+
+@asynccontextmanager
+async def begun(app: App) -> AsyncIterator[dict[str, Any]]:
+    """Be the server of an application's lifespan: it has started when this is entered, and stops at the end.
+
+    Gives the state that requests are to carry. Raises LifespanFailed. One that knows no lifespan is left alone.
+    """
+    state: dict[str, Any] = {}
+    asked: asyncio.Queue[Message] = asyncio.Queue()
+    answers: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    async def run() -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+        try:
+            await app(scope, asked.get, answers.put)
+        except Exception as error:
+            # Who has said that it failed raises as well, to have a traceback in the log.
+            log.info("the application's lifespan ended: %r", error)
+        finally:
+            answers.put_nowait(None)
+
+    async with background_tasks() as tasks:
+        running = tasks.create_task(run(), name="muster: lifespan")
+        try:
+            knows = await _asked("startup", asked, answers)
+            yield state
+            if knows:
+                await _asked("shutdown", asked, answers)
+        finally:
+            running.cancel()
+
+
+async def _asked(event: str, asked: asyncio.Queue[Message], answers: asyncio.Queue[Message | None]) -> bool:
+    """False where the application ends instead of answering. Raises LifespanFailed."""
+    asked.put_nowait({"type": f"lifespan.{event}"})
+    answer = await answers.get()
+    if answer is not None and answer["type"] == f"lifespan.{event}.failed":
+        raise LifespanFailed(f"the application failed at its {event}: {answer.get('message') or 'it does not say why'}")
+    return answer is not None
