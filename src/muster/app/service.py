@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from muster.app.doors import Door, checked, doors
 from muster.app.handlers import Handlers, Lifespan, Made
 from muster.app.keeping import Home, Kept, home
+from muster.app.mount import Mount
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
 from muster.grpc.typed import TypedHandlers
 from muster.model.errors import Rejected
 from muster.model.events import Observer
-from muster.model.instance import GRPC, HTTP, Instance, join_host_port
+from muster.model.instance import GRPC, Instance, join_host_port
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar
 from muster.rpc.identity import DEFAULT_PATH
@@ -40,6 +41,7 @@ from muster.serve.signals import until_signalled
 from muster.telemetry.logging import EventLog
 
 if TYPE_CHECKING:
+    from muster.http.asgi import App
     from muster.http.typed.server import HTTPServer
 
 H = TypeVar("H", bound=Hook)
@@ -104,6 +106,7 @@ class Service:
         self._observe = observe or EventLog()
         self._offered = Offered()
         self._handlers = Handlers()
+        self._mount = Mount()
         self._hooks = Hooks()
         self._checks: dict[str, UserCheck] = {}
         self._run: _Run | None = None
@@ -135,6 +138,16 @@ class Service:
         self._not_running()
         self._handlers.add(cls)
         return cls
+
+    def mount(self, app: App) -> None:
+        """Host an ASGI application (FastAPI, Starlette, Django) by HTTP, beside what else the service offers.
+
+        It gets every request that is not a handler's, nor about health; websockets are refused. Its lifespan begins
+        after the service's own and ends before it. Before the start. Raises Rejected for a second one; `running` raises
+        LifespanFailed where it cannot start.
+        """
+        self._not_running()
+        self._mount.set(app)
 
     def lifespan(self, function: L) -> L:
         """An async generator that opens what handlers need, yields it once as a mapping, and closes it; a decorator.
@@ -228,6 +241,7 @@ class Service:
                 home(self._registry, settings.mode) as kept_at,
                 prepared(self._hooks) as failures,
                 self._handlers.made(self.name) as made,
+                self._mount.begun(),
                 self._listening(settings, kept_at, made) as current,
             ):
                 self._run = current
@@ -304,7 +318,8 @@ class Service:
             await transport.stop(0)
 
     def _doors(self, settings: _Settings) -> tuple[Door, ...]:
-        protocols = self._protocols or ((GRPC, HTTP) if self._handlers.classes else (GRPC,))
+        offers = bool(self._handlers.classes), bool(self._offered.services)
+        protocols = self._mount.protocols(self._protocols, *offers)
         if GRPC not in protocols and self._offered.services:
             raise Rejected(f"{self.name!r} offers {', '.join(self._offered.services)} by gRPC: add it to protocols=")
         found = doors(protocols, (self.name, self._listen[1], settings.advertise), self._second)
@@ -325,7 +340,8 @@ class Service:
         from muster.http.typed.app import Hosted
         from muster.http.typed.server import HTTPServer
 
-        return HTTPServer(Hosted(door.instance_id, health, made.answering, made.document), self._limits, self._tls)
+        hosted = Hosted(door.instance_id, health, made.answering, made.document, self._mount.serving(health))
+        return HTTPServer(hosted, self._limits, self._tls)
 
     async def _entry(self, door: Door, zone: str, kept_at: Home, made: Made) -> Registration:
         """What the registry is told of one protocol."""

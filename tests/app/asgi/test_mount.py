@@ -102,10 +102,9 @@ async def test_while_it_drains_callers_are_sent_away() -> None:
                     if (response.headers.get("Connection") == "close") is draining:
                         return
 
-    async with asyncio.TaskGroup() as tasks:
-        async with service.running():
-            await called(service.port, draining=False)
-            tasks.create_task(called(service.port, draining=True))
+    async with asyncio.TaskGroup() as tasks, service.running():
+        await called(service.port, draining=False)
+        tasks.create_task(called(service.port, draining=True))
 
 
 async def test_a_lifespan_that_fails_ends_the_start() -> None:
