@@ -19,6 +19,8 @@ class ScriptedRegistrar:
         self.times: list[float] = []
         self.answer: Callable[[str], Exception | None] = lambda _: None
         self.hangs = False
+        self.outputs: list[str] = []
+        """What heartbeats said."""
 
     @property
     def done(self) -> list[str]:
@@ -31,6 +33,7 @@ class ScriptedRegistrar:
         await self._do("deregister", instance_id)
 
     async def beat(self, instance_id: str, state: CheckState) -> None:
+        self.outputs.append(state.output)
         await self._do(f"beat {state.health}", instance_id)
 
     async def _do(self, what: str, instance_id: str) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from muster.model.check import CheckState, Health
 from muster.model.errors import Denied, NotRegistered, RegistryUnavailable, Rejected
 from muster.model.events import RegistrationState
+from muster.serve.checks import Result
+from muster.serve.condition import Observed
 from muster.serve.entry import Label, compose
 from muster.serve.membership import ATTEMPT_LIMIT, Membership
 from muster.serve.mode import Mode
@@ -37,8 +40,15 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 async def passes() -> None: ...
 
 
-def membership_of(registrar: Scripted | None, mode: Mode = Mode.SELF, gate: Any = passes) -> Membership:
-    return Membership(registrar, ENTRY, gate, mode.standing, Pace(10.0), Random(1))
+def membership_of(
+    registrar: Scripted | None,
+    mode: Mode = Mode.SELF,
+    gate: Any = passes,
+    *,
+    rechecks: bool = False,
+    condition: Observed | None = None,
+) -> Membership:
+    return Membership(registrar, ENTRY, gate, mode.standing, Pace(10.0, rechecks=rechecks), Random(1), condition)
 
 
 @asynccontextmanager
@@ -216,6 +226,167 @@ async def test_who_was_refused_leaves_alone_what_is_there(registrar: Scripted) -
         assert membership.standing.value.state is RegistrationState.FAILING
     await membership.leave(1.0)
     assert registrar.done == ["register"]
+
+
+def found(health: Health) -> tuple[Result, ...]:
+    return (Result(CheckState("database", health, "" if health is Health.PASSING else "refused"), 0.0),)
+
+
+async def test_heartbeats_say_what_the_instance_finds_and_changes_at_once(registrar: Scripted) -> None:
+    condition = Observed(Timing())
+    async with kept(membership_of(registrar, condition=condition)):
+        await asyncio.sleep(12)
+        condition.found(found(Health.CRITICAL))
+        await asyncio.sleep(0.001)
+        assert registrar.done == ["register", "beat passing", "beat critical"]
+        condition.found(found(Health.WARNING))
+        condition.found(found(Health.PASSING))
+        await asyncio.sleep(0.001)
+        assert registrar.done[3:] == ["beat passing"]
+        await asyncio.sleep(60)
+    assert registrar.outputs[:3] == ["serving", "database: refused", "serving"]
+    assert 9 <= len(registrar.done) <= 11
+
+
+async def test_changes_do_not_hurry_a_registry_that_is_away(registrar: Scripted) -> None:
+    condition = Observed(Timing())
+    async with kept(membership_of(registrar, condition=condition)):
+        registrar.answer = lambda _: RegistryUnavailable("refused")
+        for _ in range(100):
+            condition.found(found(Health.CRITICAL))
+            condition.found(found(Health.PASSING))
+            await asyncio.sleep(0.1)
+    assert len(registrar.done) < 12
+
+
+async def test_who_is_critical_registers_once_it_is_well(registrar: Scripted) -> None:
+    condition = Observed(Timing(), found(Health.CRITICAL))
+    membership = membership_of(registrar, condition=condition)
+    async with kept(membership):
+        assert membership.standing.value.why == "register check: database: refused"
+        await asyncio.sleep(60)
+        assert registrar.done == []
+        condition.found(found(Health.PASSING))
+        await asyncio.sleep(0.001)
+        assert registrar.done == ["register"]
+
+
+async def test_a_warning_is_told_as_soon_as_it_is_registered(registrar: Scripted) -> None:
+    async with kept(membership_of(registrar, condition=Observed(Timing(), found(Health.WARNING)))):
+        await asyncio.sleep(0.001)
+        assert registrar.done == ["register", "beat warning"]
+
+
+async def test_a_loop_that_is_blocked_for_longer_than_the_registry_waits(registrar: Scripted) -> None:
+    """Consul removes who is critical for a minute. While the loop is blocked nobody registers; then at once."""
+    condition = Observed(Timing())
+    known = True
+
+    def consul(what: str) -> Exception | None:
+        nonlocal known
+        known = known or what == "register"
+        return None if known else NotRegistered("greeter-1", "consul://x")
+
+    registrar.answer = consul
+    membership = membership_of(registrar, condition=condition)
+    async with kept(membership):
+        condition.looked(5.5)
+        await asyncio.sleep(60)
+        assert registrar.done[1] == "beat critical"
+        known = False
+        await asyncio.sleep(600)
+        assert registrar.done.count("register") == 1
+        assert membership.standing.value.why == "register check: event loop blocked for 5.5 s"
+        condition.looked(0.0)
+        await asyncio.sleep(0.1)
+        assert registrar.done[-2:] == ["register", "beat passing"]
+
+
+async def test_a_register_check_that_fails_later(registrar: Scripted) -> None:
+    fails = False
+
+    async def gate() -> None:
+        if fails:
+            raise OSError("no database")
+
+    membership = membership_of(registrar, gate=gate, rechecks=True)
+    async with kept(membership):
+        await asyncio.sleep(60)
+        fails = True
+        await asyncio.sleep(35)
+        assert registrar.done[-2:] == ["beat critical", "deregister"]
+        assert registrar.outputs[-1] == "register check: no database"
+        standing = membership.standing.value
+        assert (standing.state, standing.checked) == (RegistrationState.WAITING, False)
+        await asyncio.sleep(600)
+        assert registrar.done.count("deregister") == 1
+        fails = False
+        await asyncio.sleep(25)
+        assert membership.standing.value.state is RegistrationState.REGISTERED
+        assert registrar.done.count("register") == 2
+
+
+async def test_a_register_check_that_fails_now_and_then_changes_nothing(registrar: Scripted) -> None:
+    made = 0
+
+    async def gate() -> None:
+        nonlocal made
+        made += 1
+        if made % 3:
+            raise OSError("no database")
+
+    membership = membership_of(registrar, gate=gate, rechecks=True)
+    async with kept(membership):
+        await asyncio.sleep(3600)
+    assert registrar.done.count("register") == 1
+    assert "deregister" not in registrar.done
+
+
+async def test_a_register_check_that_comes_and_goes_takes_it_out_ever_less_often(registrar: Scripted) -> None:
+    """Two minutes well, two minutes not, for two hours: 30 times in a row without the growing pauses."""
+    loop = asyncio.get_running_loop()
+
+    async def gate() -> None:
+        if loop.time() % 240 >= 120:
+            raise OSError("no database")
+
+    async with kept(membership_of(registrar, gate=gate, rechecks=True)):
+        await asyncio.sleep(7200)
+    assert 5 <= registrar.done.count("deregister") <= 20
+
+
+async def test_a_blocked_loop_is_not_asked_and_does_not_leave(registrar: Scripted) -> None:
+    condition, asked = Observed(Timing()), 0
+
+    async def gate() -> None:
+        nonlocal asked
+        asked += 1
+
+    async with kept(membership_of(registrar, gate=gate, rechecks=True, condition=condition)):
+        await asyncio.sleep(25)
+        condition.looked(6.0)
+        asked = 0
+        await asyncio.sleep(300)
+        assert asked == 0
+        assert set(registrar.done[4:]) == {"beat critical"}
+
+
+async def test_a_registry_that_is_away_for_an_hour(registrar: Scripted) -> None:
+    condition = Observed(Timing())
+    membership = membership_of(registrar, rechecks=True, condition=condition)
+    async with kept(membership):
+        registrar.answer = lambda _: RegistryUnavailable("refused")
+        await asyncio.sleep(3600)
+        assert 360 < len(registrar.done) < 1200
+        condition.found(found(Health.CRITICAL))
+        forgotten = [NotRegistered("greeter-1", "consul://x")]
+        registrar.answer = lambda what: forgotten.pop() if forgotten else None
+        registrar.calls.clear()
+        await asyncio.sleep(60)
+        assert registrar.done == ["beat critical"]
+        condition.found(found(Health.PASSING))
+        await asyncio.sleep(1)
+        assert registrar.done == ["beat critical", "register", "beat passing"]
 
 
 def _states(membership: Membership) -> list[RegistrationState]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from muster.serve.membership import Gate, Membership
+from muster.serve.membership import Gate, Membership, Unwell
 from muster.serve.standing import Standing
 from muster.serve.within import within
 from muster.watch.latest import Latest
@@ -95,9 +96,17 @@ def _tellable(standing: Standing) -> tuple[object, ...]:
 
 
 def asked_of(loop: asyncio.AbstractEventLoop, gate: Gate) -> Gate:
-    """A register check for another thread's loop that is made on `loop`, where what it looks at belongs."""
+    """A register check for another thread's loop that is made on `loop`, where what it looks at belongs.
+
+    Raises Unwell while that loop has not run since it was last asked: else it would find a heap of questions.
+    """
+    waiting = threading.Event()
 
     async def ask() -> None:
+        if waiting.is_set():
+            raise Unwell("the event loop is blocked")
+        waiting.set()
+        loop.call_soon_threadsafe(waiting.clear)
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(gate), loop))
 
     return ask
