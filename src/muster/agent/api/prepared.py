@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from muster.agent.queries.rows import Failover, PreparedQuery, Template, Wanted
-from muster.registry.consul import queries as wire
+from muster.registry.consul.wire import queries as wire
 
 
 def as_row(asked: wire.PreparedQuery, query_id: str) -> PreparedQuery:

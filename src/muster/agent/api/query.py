@@ -30,7 +30,7 @@ from muster.agent.queries.executing import execute
 from muster.agent.queries.queries import QUERIES, BadQuery, query_at
 from muster.agent.queries.rows import PreparedQuery
 from muster.agent.state import State
-from muster.registry.consul import queries as wire
+from muster.registry.consul.wire import queries as wire
 
 _NOT_FOUND = "Query not found"
 _UNASKABLE = "failed prepared query lookup: "

@@ -1,8 +1,8 @@
 """The Consul backend, `consul://HOST:8500`.
 
-This file imports no aiohttp: the embedded agent uses wire.py, and starts without it.
+This file imports no aiohttp: the embedded agent uses wire, and starts without it.
 
-wire.py        Consul's JSON as types        duration.py    Go's durations
+wire/          Consul's JSON as types        duration.py    Go's durations
 config.py      from URL and environment to a Config, pure
 mapping.py     Registration -> JSON          entries.py     JSON -> Instance, tolerant of what others wrote
 gomicro.py     what Go Micro hides in tags   blocking.py    the rules of the index, pure

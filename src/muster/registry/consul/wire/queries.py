@@ -1,10 +1,11 @@
-"""Prepared queries as Consul's JSON (https://developer.hashicorp.com/consul/api-docs/query). More of wire.py."""
+"""Prepared queries as Consul's JSON (https://developer.hashicorp.com/consul/api-docs/query)."""
 
 from __future__ import annotations
 
 from msgspec import field
 
-from muster.registry.consul.wire import ServiceEntry, Wire
+from muster.registry.consul.wire.catalog import ServiceEntry
+from muster.registry.consul.wire.message import Wire
 
 
 class QueryTemplate(Wire, frozen=True):
