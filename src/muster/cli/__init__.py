@@ -7,6 +7,7 @@ output.py      tables for people, JSON for programs
 options.py     options that several commands share
 demo/          `muster demo`
 doctor/        `muster doctor`
+new/           `muster new`
 operating.py   `muster drain` and `muster weight`
 agent.py, run.py, register.py, services.py, instances.py, watch.py, call.py, gateway.py: one command each
 

@@ -13,6 +13,7 @@ from muster.cli.doctor.command import doctor
 from muster.cli.gateway import gateway
 from muster.cli.instances import instances
 from muster.cli.logs import LEVELS, to_stderr
+from muster.cli.new.command import new
 from muster.cli.operating import drain, weight
 from muster.cli.output import print_line
 from muster.cli.register import register
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, agent, run, register, services, instances, watch, call, drain, weight, gateway, doctor):
+for command in (demo, new, agent, run, register, services, instances, watch, call, drain, weight, gateway, doctor):
     app.command()(command)
 
 
