@@ -77,6 +77,17 @@ async def test_requests_in_a_thread(registry: str) -> None:
         assert await asyncio.to_thread(work) == "hello from /path"
 
 
+async def test_an_answer_outlives_its_client_and_is_closed_in_peace() -> None:
+    def work() -> None:
+        with muster.sync.Client("memory://outlived") as client, requests.Session() as session:
+            session.mount("http://", client.requests_adapter())
+            answer = session.get("http://web/path", stream=True)
+        answer.close()
+
+    async with registered("memory://outlived"):
+        await asyncio.to_thread(work)
+
+
 async def test_an_override_sends_requests_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     async with registered("memory://elsewhere") as port:
         monkeypatch.setenv("MUSTER_OVERRIDE_WEB", f"127.0.0.1:{port}")

@@ -128,6 +128,10 @@ def test_channels_and_pools_are_narrowed_down() -> None:
             greeter_pb2_grpc.SayStub(client.channel("greeter", version="2.x")).Hello(greeter_pb2.HelloRequest())
         with pytest.raises(muster.BadConfiguration):
             client.channel("greeter", version=">=newest")
+        with pytest.raises(muster.BadConfiguration, match="expected a list"):
+            client.channel("greeter", dc="east")
+        with pytest.raises(muster.BadConfiguration, match="knows of no datacenters"):
+            client.pool("greeter", dc=["east"]).pick()
 
 
 def test_a_registry_object_stays_the_callers() -> None:

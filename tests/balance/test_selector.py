@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.balance.selector import ANY, Selector
+from muster.balance.selector import ANY, Selector, several
 from muster.balance.version import requirement
 from muster.model.errors import BadConfiguration
 from muster.model.instance import Instance
@@ -56,10 +58,35 @@ def test_equal_selectors_are_one_key() -> None:
     assert one != Selector(tags=("a",), metadata={"k": "w"})
 
 
-@pytest.mark.parametrize("wrong", [{"tags": "canary"}, {"version": "=>1"}, {"version": ">=one"}, {"version": "1,"}])
-def test_what_can_never_match_is_refused(wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tags": "canary"},
+        {"tags": [1]},
+        {"version": "=>1"},
+        {"version": ">=one"},
+        {"version": "1,"},
+        {"version": 2},
+        {"zone": 5},
+        {"metadata": "team"},
+        {"metadata": {"shard": 1}},
+    ],
+)
+def test_what_can_never_match_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadConfiguration, match=next(iter(wrong))):
-        Selector(**wrong)  # type: ignore[arg-type]
+        Selector(**wrong)
+
+
+def test_one_text_is_not_several() -> None:
+    with pytest.raises(BadConfiguration, match=r"dc='east': expected a list, as in \['east'\]"):
+        several("dc", "east")
+
+
+def test_a_wish_does_not_change_with_what_it_was_made_of() -> None:
+    metadata = {"shard": "1"}
+    selector = Selector(metadata=metadata)
+    metadata["shard"] = "2"
+    assert selector.metadata == {"shard": "1"}
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from muster.model.errors import BadConfiguration, Rejected
+from muster.model.events import AnswerDoubted, Event
 from muster.model.instance import Instance
-from muster.model.snapshot import Answer, Known, Snapshot, instances_of
+from muster.model.snapshot import Absent, Answer, Known, Snapshot, doubtful_of, instances_of
 from muster.testing.clock import VirtualTimeLoop
-from muster.watch.hub import Hub
+from muster.watch.belief import Doubt
+from muster.watch.hub import Hub, Watching
 from muster.watch.latest import Latest
 from muster.watch.overrides import Overrides
 
@@ -44,6 +46,16 @@ class Counting:
 
     async def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         yield {}
+
+
+class Losing(Counting):
+    """A discovery that loses its data after a second."""
+
+    async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
+        yield Known(name, (Instance(f"{name}-1", name, "10.0.0.1", 80),))
+        await asyncio.sleep(1)
+        yield Absent(name)
+        await asyncio.sleep(1e6)
 
 
 async def until(latest: Latest[Snapshot], condition: Callable[[Snapshot], bool]) -> float:
@@ -139,3 +151,20 @@ async def test_an_error_of_the_body_comes_out_as_it_is() -> None:
         async with Hub(Counting(), overrides=Overrides(environ={})) as hub:
             hub.watch("greeter")
             raise LookupError("mine")
+
+
+@pytest.mark.parametrize("wrong", [{"linger": -1}, {"cached": -1}, {"cached": "1d"}, {"doubt": 30}, {"backoff": 1}])
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadConfiguration, match=next(iter(wrong))):
+        Watching(**wrong)
+
+
+async def test_how_long_a_sudden_loss_is_doubted_can_be_set() -> None:
+    """And is told, with the seconds that it will be."""
+    losing, events = Losing(), list[Event]()
+    watching = Watching(doubt=Doubt(grace=7.0))
+    async with Hub(losing, events.append, overrides=Overrides(environ={}), watching=watching) as hub:
+        latest = hub.watch("greeter").latest
+        await until(latest, lambda snapshot: bool(doubtful_of(snapshot)))
+        assert [event.grace for event in events if isinstance(event, AnswerDoubted)] == [7.0]
+        assert await until(latest, lambda snapshot: not doubtful_of(snapshot)) == pytest.approx(7.0)

@@ -15,6 +15,7 @@ from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.errors import BadConfiguration
 from muster.model.typed import check, expect
 from muster.registry.protocol import Discovery
+from muster.watch.hub import Watching
 
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "registry": ((str, Discovery, NoneType), "a URL, an open registry that can be read, or None"),
@@ -23,6 +24,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "dialing": ((Dialing, NoneType), "a muster.grpc.transport.Dialing, or None"),
     "http": ((HTTPDialing, NoneType), "a muster.http.client.dialing.Dialing, or None"),
     "balancing": ((Balancing,), "a muster.Balancing"),
+    "watching": ((Watching,), "a muster.watch.hub.Watching"),
     "cache_dir": ((str, os.PathLike, NoneType), "the path of a folder, or None"),
 }
 

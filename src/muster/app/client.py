@@ -20,7 +20,7 @@ from muster.app.typed import stub
 from muster.app.ways import Asked, Finder, Ways, document_of
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
-from muster.balance.selector import wanted
+from muster.balance.selector import several, wanted
 from muster.call.breaker import Concurrency
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
@@ -38,7 +38,7 @@ from muster.registry.url import open_registry
 from muster.rpc.contract import operations
 from muster.telemetry.logging import EventLog
 from muster.watch.disk import Disk
-from muster.watch.hub import Hub
+from muster.watch.hub import WATCHING, Hub, Watching
 from muster.watch.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Client:
     `retry`: how often and when. `concurrency`: limits for the calls to a service that are under way; None: none.
     `dialing`: credentials, options and interceptors of the connections to instances;
     `http`: TLS and limits of those that `client.http` makes.
-    `balancing`: how instances are chosen, and which are left out.
+    `balancing`: how instances are chosen, and which are left out. `watching`: which answers of the registry are
+    doubted, and how long what was known is good.
     `cache_dir`: a folder for what was last known, for a start while the registry is away.
     `observe` hears of snapshots, failures and instances left out; without it, log lines tell.
     """
@@ -84,6 +85,7 @@ class Client:
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
         balancing: Balancing = BALANCING,
+        watching: Watching = WATCHING,
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -97,9 +99,11 @@ class Client:
             dialing=dialing,
             http=http,
             balancing=balancing,
+            watching=watching,
             cache_dir=cache_dir,
         )
         self._registry = registry
+        self._watching = watching
         self._cache_dir = cache_dir
         self._observe = observe or EventLog()
         self._transport = partial(
@@ -128,7 +132,8 @@ class Client:
             discovery = await self._opened(stack)
             overrides = Overrides.configured(os.environ)
             disk = self._disk(str(discovery))
-            hub = await stack.enter_async_context(Hub(discovery, self._observe, overrides=overrides, disk=disk))
+            hub = Hub(discovery, self._observe, overrides=overrides, disk=disk, watching=self._watching)
+            await stack.enter_async_context(hub)
             ejects = partial(_ejects, overrides)
             retries, hedges = partial(_retries, overrides), partial(_hedges, overrides)
             transport = self._transport(hub, retries=retries, hedges=hedges, ejects=ejects)
@@ -166,14 +171,15 @@ class Client:
 
         The same channel for the same arguments; leave it open. Returns at once; watching and connecting begin now.
         Failures arrive as grpc.aio.AioRpcError, UNAVAILABLE where there is nobody to call: its text says why. Raises
-        BadConfiguration for a version that means nothing.
+        BadConfiguration for what cannot be wanted, such as a version that means nothing.
         """
-        return self._open.transport.channel(name, tuple(dc), wanted(tags, version, metadata, zone))
+        return self._open.transport.channel(name, several("dc", dc), wanted(tags, version, metadata, zone))
 
     def pool(
         self,
         name: str,
         *,
+        dc: Iterable[str] = (),
         tags: Iterable[str] = (),
         version: str = "",
         metadata: Mapping[str, str] | None = None,
@@ -184,7 +190,7 @@ class Client:
         Narrowed down as those of `channel`. The same one for the same arguments. Nothing connects to them, so the
         registry alone says who is healthy.
         """
-        return self._open.pools.of(name, wanted(tags, version, metadata, zone))
+        return self._open.pools.of(name, several("dc", dc), wanted(tags, version, metadata, zone))
 
     def service(
         self,
@@ -213,7 +219,7 @@ class Client:
         Overloaded. Raises Rejected for a class that describes no calls, and BadConfiguration.
         """
         pairs = tuple((headers or {}).items())
-        asked = Asked(protocol, timeout, pairs, tuple(dc), wanted(tags, version, metadata, zone))
+        asked = Asked(protocol, timeout, pairs, several("dc", dc), wanted(tags, version, metadata, zone))
         found = operations(contract)
         return cast("T", stub(contract.__name__, found, name, self.ways(name, asked)))
 
@@ -347,7 +353,7 @@ class Client:
     def _disk(self, registry: str) -> Disk | None:
         if self._cache_dir is None:
             return None
-        disk = Disk(Path(self._cache_dir), registry)
+        disk = Disk(Path(self._cache_dir), registry, max_age=self._watching.cached)
         disk.prepare()
         return disk
 

@@ -16,7 +16,7 @@ from muster.app.sync_typed import sync_stub
 from muster.app.ways import Asked
 from muster.balance.balancing import BALANCING, Balancing
 from muster.balance.explanation import Explanation
-from muster.balance.selector import Selector, wanted
+from muster.balance.selector import Selector, several, wanted
 from muster.call.breaker import Concurrency
 from muster.call.deadline import DEFAULT_TIMEOUT
 from muster.call.retry import RETRIES, RetryPolicy
@@ -32,6 +32,7 @@ from muster.http.client.dialing import Dialing as HTTPDialing
 from muster.model.events import Observer
 from muster.model.snapshot import Answer, Snapshot
 from muster.registry.protocol import Discovery
+from muster.watch.hub import WATCHING, Watching
 
 if TYPE_CHECKING:
     from muster.http.client.session import Session
@@ -71,6 +72,7 @@ class Client:
         dialing: Dialing | None = None,
         http: HTTPDialing | None = None,
         balancing: Balancing = BALANCING,
+        watching: Watching = WATCHING,
         cache_dir: Path | str | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class Client:
             concurrency=concurrency,
             http=http,
             balancing=balancing,
+            watching=watching,
             cache_dir=cache_dir,
             observe=observe,
         )
@@ -139,7 +142,7 @@ class Client:
         call: its text says why. Raises BadConfiguration for a version that means nothing.
         """
         self._must_be_open()
-        key = name, tuple(dc), wanted(tags, version, metadata, zone)
+        key = name, several("dc", dc), wanted(tags, version, metadata, zone)
         with starting():
             channel = self._channels.get(key)
             if channel is None or channel.closed:
@@ -150,6 +153,7 @@ class Client:
         self,
         name: str,
         *,
+        dc: Iterable[str] = (),
         tags: Iterable[str] = (),
         version: str = "",
         metadata: Mapping[str, str] | None = None,
@@ -161,7 +165,8 @@ class Client:
         who is healthy. Watching begins with the first pick.
         """
         self._must_be_open()
-        return SyncPool(partial(self._pool, name, wanted(tags, version, metadata, zone)))
+        key = name, several("dc", dc), wanted(tags, version, metadata, zone)
+        return SyncPool(partial(self._pool, key))
 
     def requests_adapter(self) -> Adapter:
         """For the `requests` library: `session.mount("http://greeter/", client.requests_adapter())` makes its requests
@@ -207,7 +212,7 @@ class Client:
         class, whose methods are plain, and whose streams are Iterators. As `muster.Client.service`."""
         self._must_be_open()
         pairs = tuple((headers or {}).items())
-        asked = Asked(protocol, timeout, pairs, tuple(dc), wanted(tags, version, metadata, zone))
+        asked = Asked(protocol, timeout, pairs, several("dc", dc), wanted(tags, version, metadata, zone))
         return cast("T", sync_stub(contract, name, asked, self._here))
 
     def watch(self, name: str) -> Generator[Snapshot, None, None]:
@@ -251,10 +256,11 @@ class Client:
         opened = self._here()
         return opened.run(_service(opened, key))
 
-    def _pool(self, name: str, selector: Selector) -> tuple[Opened[AsyncClient], Pool[Link]]:
+    def _pool(self, key: _Key) -> tuple[Opened[AsyncClient], Pool[Link]]:
+        name, dc, selector = key
         opened = self._here()
         with opened.background.inside:
-            return opened, opened.value.pool(name, **_wishes(selector))
+            return opened, opened.value.pool(name, dc=dc, **_wishes(selector))
 
     def _with_session(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         opened = self._here()

@@ -29,9 +29,11 @@ _BUILT_IN = {
 def maker(picker: str | Make) -> Make:
     """What makes the pickers that `picker` names; what is no name is returned as it is.
 
-    Raises BadConfiguration for an unknown name, and for a plug-in that cannot be imported.
+    Raises BadConfiguration for an unknown name, for a plug-in that cannot be imported, and for what makes nothing.
     """
     if not isinstance(picker, str):
+        if not callable(picker):
+            raise BadConfiguration(f"Balancing(picker={picker!r}): expected a name, a class or a function")
         return picker
     if picker in _BUILT_IN:
         module, _, attribute = _BUILT_IN[picker].partition(":")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from muster.balance.version import requirement
 from muster.model.errors import BadConfiguration
 from muster.model.instance import Instance
+from muster.model.typed import check_types, expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,11 @@ class Selector:
     zone: str = ""
 
     def __post_init__(self) -> None:
-        """Raises BadConfiguration for a version that is no requirement, and for tags that are one string."""
-        object.__setattr__(self, "tags", _several(self.tags))
+        """Raises BadConfiguration for a version that is no requirement, and for what is not text or is one text in the
+        place of several."""
+        check_types(self)
+        object.__setattr__(self, "tags", several("tags", self.tags))
+        object.__setattr__(self, "metadata", _pairs(self.metadata))
         if self.version:
             requirement(self.version)
 
@@ -46,10 +50,23 @@ class Selector:
         return ""
 
 
-def _several(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise BadConfiguration(f"tags={tags!r}: expected a list of tags, as in [{tags!r}]")
-    return tuple(tags)
+def several(what: str, given: Iterable[str]) -> tuple[str, ...]:
+    """The texts that were `given` for the argument `what`. Raises BadConfiguration for one text in their place, whose
+    letters would be taken for them, and for what is no text."""
+    if isinstance(given, str):
+        raise BadConfiguration(f"{what}={given!r}: expected a list, as in [{given!r}]")
+    texts = tuple(given)
+    if not all(isinstance(text, str) for text in texts):
+        raise BadConfiguration(f"{what}={list(texts)!r}: expected texts")
+    return texts
+
+
+def _pairs(metadata: Mapping[str, str]) -> dict[str, str]:
+    expect("Selector(metadata=", metadata, Mapping, "a dict of texts")
+    pairs = dict(metadata)
+    if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
+        raise BadConfiguration(f"metadata={pairs!r}: expected texts, as the registry has them")
+    return pairs
 
 
 ANY = Selector()
@@ -58,4 +75,4 @@ ANY = Selector()
 
 def wanted(tags: Iterable[str], version: str, metadata: Mapping[str, str] | None, zone: str) -> Selector:
     """What a caller writes, as a Selector. Raises BadConfiguration as it does."""
-    return Selector(_several(tags), version, metadata=dict(metadata or {}), zone=zone)
+    return Selector(several("tags", tags), version, metadata=metadata or {}, zone=zone)

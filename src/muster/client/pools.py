@@ -13,6 +13,9 @@ from muster.client.pool import Pool
 from muster.model.events import Observer, ignore
 from muster.watch.hub import Hub, Subscription
 
+_Place = tuple[str, tuple[str, ...]]
+"""A name, and the datacenters to find it in."""
+
 
 class Pools:
     """Pools by name and wish, to whose instances nothing connects: what the registry calls healthy may be chosen."""
@@ -29,17 +32,19 @@ class Pools:
         self._balancing = balancing
         self._ejects = ejects
         self._observe = observe
-        self._open: dict[tuple[str, Selector], Pool[Link]] = {}
-        self._watched: dict[str, tuple[Subscription, Members[Link]]] = {}
+        self._open: dict[tuple[_Place, Selector], Pool[Link]] = {}
+        self._watched: dict[_Place, tuple[Subscription, Members[Link]]] = {}
 
-    def of(self, name: str, selector: Selector = ANY) -> Pool[Link]:
-        """The pool of the instances of `name` that `selector` wants: the same one until `close`. Following begins now.
+    def of(self, name: str, datacenters: tuple[str, ...] = (), selector: Selector = ANY) -> Pool[Link]:
+        """The pool of the instances of `name` in these datacenters that `selector` wants: the same one until `close`.
+        Following begins now.
 
-        Raises BadConfiguration for an override of the name that cannot be used.
+        Raises BadConfiguration for an override of the name, or datacenters, that cannot be used.
         """
-        key = name, selector
+        place = name, datacenters
+        key = place, selector
         if key not in self._open:
-            self._open[key] = Pool.of(self._members_of(name), selector)
+            self._open[key] = Pool.of(self._members_of(place), selector)
             self._open[key].open()
         return self._open[key]
 
@@ -51,10 +56,11 @@ class Pools:
             _, (watching, _) = self._watched.popitem()
             watching.close()
 
-    def _members_of(self, name: str) -> Members[Link]:
-        if name not in self._watched:
-            watching = self._hub.watch(name)
+    def _members_of(self, place: _Place) -> Members[Link]:
+        if place not in self._watched:
+            name, datacenters = place
+            watching = self._hub.watch(name, datacenters)
             ejects = partial(self._ejects, name)
             members: Members[Link] = Members(watching.latest, "", None, self._balancing, ejects, self._observe)
-            self._watched[name] = watching, members
-        return self._watched[name][1]
+            self._watched[place] = watching, members
+        return self._watched[place][1]

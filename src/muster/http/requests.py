@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from http.client import HTTPMessage
 from pathlib import Path
@@ -103,7 +104,7 @@ def _response(
     request: requests.PreparedRequest, answer: aiohttp.ClientResponse, body: io.BufferedIOBase | io.RawIOBase
 ) -> requests.Response:
     headers = HTTPHeaderDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.raw_headers)
-    raw = HTTPResponse(
+    raw = _Raw(
         body,
         headers,
         answer.status,
@@ -122,6 +123,15 @@ def _response(
     response.raw = raw
     extract_cookies_to_jar(response.cookies, request, raw)
     return response
+
+
+class _Raw(HTTPResponse):
+    """Gives what has come, as urllib3 does with chunks. Its own way with other bodies is to wait until as much is there
+    as was asked for: for the next 512 bytes of a stream of events."""
+
+    def stream(self, amt: int | None = 2**16, decode_content: bool | None = None) -> Generator[bytes, None, None]:
+        while data := self.read1(amt, decode_content):
+            yield data
 
 
 class _Original:
@@ -150,6 +160,10 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read1(self, size: int = -1) -> bytes:
+        """What is there, and something unless it is the end."""
+        return self.read(size if size > 0 else CHUNK) or b""
+
     def readinto(self, buffer: Any) -> int:
         try:
             data = self._do(lambda session: self._answer.content.read(len(buffer)))
@@ -161,7 +175,8 @@ class _Body(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self._do(self._release)
+            with suppress(RuntimeError):  # with the client, this was closed too
+                self._do(self._release)
 
     async def _release(self, session: Session) -> None:
         self._answer.release()

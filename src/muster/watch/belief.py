@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muster.model.errors import BadConfiguration
 from muster.model.instance import Instance
 from muster.model.snapshot import Answer, Known, instances_of, set_aside_of
+from muster.model.typed import check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ class Doubt:
 
     grace: float = 30.0
     large: int = 4
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        check_types(self)
+        if self.grace < 0 or self.large < 1:
+            raise BadConfiguration(f"{self}: grace is not negative, and large at least 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from muster.model.backoff import Backoff
 from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
+from muster.model.typed import check_types, expect
 from muster.registry.protocol import Discovery, Regional
 from muster.watch.background import background_tasks
 from muster.watch.belief import Doubt
@@ -23,13 +24,30 @@ from muster.watch.watcher import follow
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """`linger`: seconds that a watch outlives its last reader, so that a name used now and then is not asked for anew
-    each time. `backoff`: between attempts to reach the registry. `doubt`: which answers are not believed at once."""
+class Watching:
+    """How names are watched, in numbers that belong together.
+
+    `linger`: seconds that a watch outlives its last reader, so that a name used now and then is not asked for anew each
+    time. `backoff`: between attempts to reach the registry. `doubt`: which answers are not believed at once.
+    `cached`: seconds for which what a client has kept in its `cache_dir` is good for another start.
+    """
 
     linger: float = 30.0
     backoff: Backoff = Backoff()
     doubt: Doubt = Doubt()
+    cached: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        check_types(self)
+        expect("Watching(backoff=", self.backoff, Backoff, "a Backoff")
+        expect("Watching(doubt=", self.doubt, Doubt, "a Doubt")
+        if self.linger < 0 or self.cached < 0:
+            raise BadConfiguration(f"{self}: nothing is negative")
+
+
+WATCHING = Watching()
+"""What a client does unless it is told otherwise."""
 
 
 class Subscription:
@@ -60,13 +78,13 @@ class Hub:
         *,
         overrides: Overrides | None = None,
         disk: Disk | None = None,
-        settings: Settings = Settings(),
+        watching: Watching = WATCHING,
     ) -> None:
         self._discovery = discovery
         self._observe = observe
         self._overrides = overrides or Overrides()
         self._keeper = None if disk is None else Keeper(disk)
-        self._settings = settings
+        self._watching = watching
         self._watched: dict[_Key, _Watched] = {}
         self._group: asyncio.TaskGroup | None = None
         self._upkeep: list[asyncio.Task[None]] = []
@@ -124,7 +142,7 @@ class Hub:
     def _release(self, watched: _Watched) -> None:
         watched.readers -= 1
         if not watched.readers and self._group is not None:
-            watched.ending = asyncio.get_running_loop().call_later(self._settings.linger, self._end, watched)
+            watched.ending = asyncio.get_running_loop().call_later(self._watching.linger, self._end, watched)
 
     def _end(self, watched: _Watched) -> None:
         self._watched.pop(watched.key, None)
@@ -148,7 +166,7 @@ class Hub:
                 following.cancel()
 
     async def _follow_source(self, source: Discovery, latest: Latest[Snapshot]) -> None:
-        await follow(source, latest, self._observe, backoff=self._settings.backoff, doubt=Doubt(grace=0))
+        await follow(source, latest, self._observe, backoff=self._watching.backoff, doubt=Doubt(grace=0))
 
     async def _follow_registry(self, latest: Latest[Snapshot], registry: _Place) -> None:
         keeper, place = self._keeper, ",".join(registry.datacenters)
@@ -159,8 +177,8 @@ class Hub:
                 registry.discovery,
                 latest,
                 self._observe,
-                backoff=self._settings.backoff,
-                doubt=self._settings.doubt,
+                backoff=self._watching.backoff,
+                doubt=self._watching.doubt,
                 remembered=remembered,
             )
         finally:

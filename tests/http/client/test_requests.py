@@ -90,7 +90,7 @@ async def test_an_answer_is_streamed(world: Any, client: requests.Session) -> No
 
     def two_lines() -> list[bytes]:
         with client.get(f"{URL}/stream?hang", stream=True) as answer:
-            lines = answer.iter_lines(chunk_size=1)
+            lines = answer.iter_lines()
             return [next(lines), next(lines)]
 
     assert await thread(two_lines) == [b"0", b"1"]

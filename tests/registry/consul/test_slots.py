@@ -21,7 +21,7 @@ from muster.registry.consul.slots import Slots, shared_slots
 from muster.testing.conformance import instance, registered
 from muster.testing.scripted import HANG, Received, Scripted, Step, answer
 from muster.testing.servers import ConsulServer
-from muster.watch.hub import Hub, Settings, Subscription
+from muster.watch.hub import Hub, Subscription, Watching
 from muster.watch.overrides import Overrides
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +96,7 @@ def test_a_fork_starts_anew(tmp_path: Path) -> None:
 @asynccontextmanager
 async def watching(registry: Consul, count: int, linger: float = 0.0) -> AsyncIterator[list[Subscription]]:
     """So many names `many-N`, watched through one hub."""
-    async with Hub(registry, overrides=Overrides(environ={}), settings=Settings(linger=linger)) as hub:
+    async with Hub(registry, overrides=Overrides(environ={}), watching=Watching(linger=linger)) as hub:
         yield [hub.watch(f"many-{number}") for number in range(count)]
 
 
@@ -137,7 +137,7 @@ async def test_300_names_in_one_process_at_a_real_consuls_limits(own_consul: Con
     async with AsyncExitStack() as stack:
         registry = await stack.enter_async_context(from_url(f"{own_consul.url}?poll=1s", {}))
         hub = await stack.enter_async_context(
-            Hub(registry, events.append, overrides=Overrides(environ={}), settings=Settings(linger=0.1))
+            Hub(registry, events.append, overrides=Overrides(environ={}), watching=Watching(linger=0.1))
         )
         subscriptions = [hub.watch(f"many-{number}") for number in range(300)]
         async with asyncio.timeout(30):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from muster.balance.selector import Selector, wanted
+from muster.balance.selector import Selector, several, wanted
 from muster.call.deadline import deadline_of
 from muster.http.client.attempt import Send
 from muster.http.client.call import Call, Terms
@@ -93,7 +93,7 @@ class Session:
 
         The same one for the same arguments; leave it open. Raises BadConfiguration for a version that means nothing.
         """
-        wants = tuple(dc), wanted(tags, version, metadata, zone)
+        wants = several("dc", dc), wanted(tags, version, metadata, zone)
         if wants not in self._narrowed:
             calling = replace(self._calling, services=self._calling.services.narrowed(*wants))
             self._narrowed[wants] = Session(calling, self._timeout, self._dialing)
