@@ -16,6 +16,7 @@ from muster.http.finding import who_answers
 from muster.http.lifespan import Lifespan
 from muster.http.looking import NotHealthy
 from muster.http.typed.health import Reply, health_of
+from muster.http.typed.problem import Headers
 from muster.model.errors import MusterError
 from muster.model.instance import HTTP
 from muster.rpc.identity import DEFAULT_PATH, HEADER
@@ -79,6 +80,8 @@ class Wrapped:
             await _known(presence)
         if presence is None or presence.health is None:
             return _nobody_yet(self._joining.label.name, presence.why if presence else "lifespan has not begun")
+        if presence.leaving and asked == f"/{presence.id}" and presence.goes_on:
+            return _others_go_on(presence.id)
         reply = health_of(f"{DEFAULT_PATH}{asked}", presence.id, presence.health)
         assert reply is not None
         return reply
@@ -126,12 +129,18 @@ async def _known(presence: Presence) -> None:
 
 def _nobody_yet(name: str, why: str) -> Reply:
     """Until there is an id the name stands for it: that is how the application finds itself."""
-    headers = (
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (HEADER.lower().encode(), name.encode()),
-    )
-    return 503, headers, msgspec.json.encode({"status": "NOT_SERVING", "id": "", "why": why})
+    return 503, _headers(name), msgspec.json.encode({"status": "NOT_SERVING", "id": "", "why": why})
+
+
+def _others_go_on(instance_id: str) -> Reply:
+    """One of several processes leaves; the instance that they are stays."""
+    why = "this process leaves, others serve"
+    return 200, _headers(instance_id), msgspec.json.encode({"status": "SERVING", "id": instance_id, "why": why})
+
+
+def _headers(who: str) -> Headers:
+    json, uncached = (b"content-type", b"application/json"), (b"cache-control", b"no-store")
+    return json, uncached, (HEADER.lower().encode(), who.encode())
 
 
 async def _reply(reply: Reply, send: Send) -> None:

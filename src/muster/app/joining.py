@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import TypedDict
 
 from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer
@@ -82,19 +81,9 @@ class Joining:
 
     def check(self) -> None:
         """Raises BadConfiguration for a setting that cannot be used. No I/O."""
-        _ = self.listen, self.opened()
-
-    def opened(self) -> AbstractAsyncContextManager[Registrar | None]:
-        """The registry to write to, closed at the end if it was opened here. Raises BadConfiguration."""
-        if self.mode is not Mode.SELF:
-            return nullcontext()
-        given = self.registry
-        if given is not None and not isinstance(given, str):
-            return nullcontext(given)
-        registry = open_registry(given)
-        if not isinstance(registry, Registrar):
-            raise BadConfiguration(f"{registry} can only be read, so nothing can register there: choose another one")
-        return cast("AbstractAsyncContextManager[Registrar]", registry)
+        _ = self.listen
+        if self.mode is Mode.SELF and (self.registry is None or isinstance(self.registry, str)):
+            open_registry(self.registry)
 
 
 def joining(name: str, options: Options, health: str = "") -> Joining:

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from functools import partial
 
 from muster.app.joining import LISTEN, Joining
+from muster.app.keeping import Home, Kept, home
 from muster.model.errors import MusterError
 from muster.registry.protocol import Registrar
 from muster.serve.advertise import HERE, advertised, place_of
+from muster.serve.checks import Checks
 from muster.serve.entry import compose, new_id
 from muster.serve.health import HealthState, Report
 from muster.serve.hooks import Hooks
@@ -28,11 +30,9 @@ from muster.serve.lease import Lease
 from muster.serve.life import Failures, live
 from muster.serve.lifecycle import Phase
 from muster.serve.listeners import Listener, listeners, parent_has
-from muster.serve.membership import Membership
 from muster.serve.reach import Reach
 from muster.serve.reporting import report
 from muster.serve.sharing import SharedRegistrar
-from muster.serve.standing import Pace
 
 log = logging.getLogger("muster.serve")
 
@@ -63,6 +63,7 @@ class Presence:
         self.checked = asyncio.Event()
         """Set once the register check has passed, so that calls are welcome."""
         self._joining = joining
+        self._lease: Lease | None = None
         self._seek = seek
         self._proof = proof
         self._signalled = False
@@ -87,6 +88,12 @@ class Presence:
         self._end.set()
         await self._ended.wait()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the instance stays while this process leaves: others serve it, or will."""
+        told = self._lease.told() if self._lease else None
+        return told is not None and told.id == self.id
+
     async def _survive(self) -> None:
         try:
             await self._run()
@@ -101,22 +108,22 @@ class Presence:
 
     async def _run(self) -> None:
         """All of it, to the closing of the registry: servers cancel what is left once `end` has returned."""
-        async with self._joining.opened() as registrar:
+        async with home(self._joining.registry, self._joining.mode) as kept_at:
             if (found := await self._found()) is not None:
-                await self._stay(registrar, *found)
+                await self._stay(kept_at, *found)
 
-    async def _stay(self, registrar: Registrar | None, listener: Listener, reach: Reach) -> None:
-        joining = self._joining
+    async def _stay(self, kept_at: Home, listener: Listener, reach: Reach) -> None:
+        joining, registrar = self._joining, kept_at.registrar
         place = place_of(str(registrar)) if registrar else HERE
-        where = await advertised((listener.host, listener.port), joining.advertise, place, registrar)
+        bound = listener.host, listener.port
+        where = await kept_at.do(advertised(bound, joining.advertise, place, registrar))
         with self._joined(listener, registrar) as (instance_id, shared):
             entry = compose(joining.label, instance_id, where, (), joining.timing, reach)
-            pace = Pace(joining.timing.beat, joining.timing.spread)
             gate = partial(self._proof, listener, reach, instance_id)
-            membership = Membership(shared, entry, gate, joining.mode.standing, pace)
-            report(membership, entry.instance, joining.observe)
-            health = self._known_as(instance_id)
-            with interposed(self._signal):
+            kept = Kept(entry, gate, False, Checks(()), joining.timing)
+            with kept_at.member(kept, shared) as membership, interposed(self._signal):
+                report(membership, entry.instance, joining.observe)
+                health = self._known_as(instance_id)
                 async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
                     await self._end.wait()
 
@@ -162,7 +169,7 @@ class Presence:
         if registrar is None:
             yield new_id(name), None
             return
-        lease = Lease(name, listener)
+        lease = self._lease = Lease(name, listener)
         stays = partial(self._stays, listener)
         instance_id = lease.join(partial(new_id, name))
         try:

@@ -81,6 +81,19 @@ class Lease:
         """Whether this process registers for all."""
         return self._holder is not None
 
+    def pass_on(self) -> bool:
+        """Let another one register for all; False where there is no other."""
+        if self._holder is None:
+            return True
+        with self._state():
+            assert self._members is not None
+            alone = _locked(self._members, fcntl.LOCK_EX)
+            fcntl.flock(self._members, fcntl.LOCK_SH)
+        if not alone:
+            os.close(self._holder)
+            self._holder = None
+        return not alone
+
     def tell(self, registered: bool, why: str = "") -> None:
         """Let the others know how the registration stands. By who holds the lease."""
         with self._state() as state:
@@ -89,9 +102,16 @@ class Lease:
                 _write(state, replace(known, registered=registered, why=why))
 
     def told(self) -> Shared | None:
-        """What the one who holds the lease told last."""
-        with self._state() as state:
+        """What the one who holds the lease told last; None once the last one is out. Also after `leave`."""
+        try:
+            state = os.open(self._directory / "state", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(state, fcntl.LOCK_SH)
             return _read(state)
+        finally:
+            os.close(state)
 
     def leave(self, stays: bool) -> bool:
         """Be one of them no more; returns whether nobody is left. May be called again, and returns False then.

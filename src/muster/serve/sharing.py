@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from muster.model.check import CheckState, Health
 from muster.model.errors import RegistryUnavailable
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar
-from muster.serve.entry import SELF
+from muster.serve.condition import SERVING
 from muster.serve.lease import Lease
 from muster.serve.membership import DRAINING
 
-_PASSING = CheckState(SELF, Health.PASSING, "serving")
+log = logging.getLogger("muster.serve")
 
 
 class SharedRegistrar:
     """A Registrar for an entry that this process shares by `lease`.
 
     Who holds the lease registers and beats; for the others the same calls only find out how it stands, or take over
-    from one who has gone: within a beat, which is a third of the time after which the entry would expire. Leaving is
-    for the last one alone. `stays` is asked then: whether the entry is to stay for who comes next.
+    from one who has gone: within a beat, which is a third of the time after which the entry would expire. One that is
+    critical, since its event loop is blocked, lets another one speak for all. Leaving is for the last one alone.
+    `stays` is asked then: whether the entry is to stay for who comes next.
     """
 
     def __init__(self, registrar: Registrar, lease: Lease, stays: Callable[[], bool]) -> None:
@@ -42,6 +44,8 @@ class SharedRegistrar:
         if state == DRAINING:
             if self._last():
                 await self._registrar.beat(instance_id, state)
+        elif state.health is Health.CRITICAL and self._lease.pass_on():
+            log.info("another process at the port registers now: %s", state.output)
         elif self._lease.held:
             await self._told(self._registrar.beat(instance_id, state))
         elif self._registration is not None:
@@ -61,7 +65,7 @@ class SharedRegistrar:
     async def _registered(self, registration: Registration) -> None:
         """An entry that was there before has little of its time left."""
         await self._registrar.register(registration)
-        await self._registrar.beat(registration.instance.id, _PASSING)
+        await self._registrar.beat(registration.instance.id, SERVING)
 
     async def _told(self, doing: Awaitable[None]) -> None:
         try:
