@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from muster.model.errors import BadConfiguration
@@ -26,6 +26,7 @@ from muster.serve.reporting import report
 from muster.serve.settings import Timing
 from muster.serve.signals import passing_on, until_signalled
 from muster.serve.standing import Pace
+from muster.serve.zones import zone_of
 from muster.telemetry.logging import EventLog
 
 
@@ -68,14 +69,16 @@ async def run_foreign(foreign: Foreign, environ: Mapping[str, str], observe: Obs
             stopping.set()
 
     with reaping(child_ended), passing_on(program.send):
-        await until_signalled(_registered(foreign, program, observe or EventLog()), stopping)
+        zone = await zone_of(foreign.label.zone, environ)
+        zoned = replace(foreign, label=replace(foreign.label, zone=zone))
+        await until_signalled(_registered(zoned, program, observe or EventLog()), stopping)
     return program.status if program.over.is_set() else 0  # never started: a signal came first
 
 
 @asynccontextmanager
 async def _registered(foreign: Foreign, program: Program, observe: Observer) -> AsyncIterator[None]:
     async with _registrar(foreign.registry) as registrar:
-        where = await advertised(foreign.listens, foreign.advertise, place_of(str(registrar)))
+        where = await advertised(foreign.listens, foreign.advertise, place_of(str(registrar)), registrar)
         entry = compose(foreign.label, new_id(foreign.label.name), where, (), foreign.timing, foreign.reach)
         pace = Pace(foreign.timing.beat, foreign.timing.spread)
         membership = Membership(registrar, entry, foreign.gate, Mode.SELF.standing, pace)

@@ -13,6 +13,7 @@ from muster.app.doors import Door, checked, doors
 from muster.app.handlers import Handlers, Lifespan, Made
 from muster.app.keeping import Home, Kept, home
 from muster.app.mount import Mount
+from muster.app.part import ALONE, Part
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
 from muster.grpc.typed import TypedHandlers
@@ -38,6 +39,7 @@ from muster.serve.reporting import report
 from muster.serve.settings import TLS, Limits, Second, Timing
 from muster.serve.several import Companions, Transports
 from muster.serve.signals import until_signalled
+from muster.serve.zones import zone_of
 from muster.telemetry.logging import EventLog
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Service:
     that is another (MUSTER_ADVERTISE). `register`: "self", "external" or "off" (MUSTER_REGISTER, "self").
     `protocols`: "grpc", "http" or both, the service's own first; None: gRPC, and HTTP too if there are handlers.
     `second`: name and port of the second of them.
-    `tags`, `metadata`, `weight`, `zone` (MUSTER_ZONE): what clients choose by.
+    `tags`, `metadata`, `weight`, `zone` (MUSTER_ZONE, MUSTER_ZONE_FROM): what clients choose by.
     `interceptors` are grpc.aio server interceptors; health checks do not pass through them.
     `observe` hears what becomes of the registration; without it, log lines tell.
 
@@ -111,6 +113,7 @@ class Service:
         self._checks: dict[str, UserCheck] = {}
         self._run: _Run | None = None
         self._busy = False
+        self._part: Part = ALONE
         compose(self._label, new_id(name), ("", 1), (), self._timing, by_grpc(tls))  # raises for what no registry takes
 
     @property
@@ -293,12 +296,11 @@ class Service:
         return _Settings(
             mode_of(self._register or os.environ.get("MUSTER_REGISTER") or Mode.SELF),
             self._advertise or os.environ.get("MUSTER_ADVERTISE") or None,
-            self._label.zone or os.environ.get("MUSTER_ZONE", ""),
         )
 
     @asynccontextmanager
     async def _listening(self, settings: _Settings, kept_at: Home, made: Made) -> AsyncIterator[_Run]:
-        doors = self._doors(settings)
+        doors = [await self._part.placed(door, self._listen[0]) for door in self._doors(settings)]
         names = {name for door in doors for name in (door.name, door.instance_id)}
         health = HealthState(names | self._services(made), settings.mode.standing)
         checks = Checks(tuple(self._checks.values()))
@@ -311,8 +313,9 @@ class Service:
                 replace(door, port=await server.listen(host, door.port))
                 for door, server in zip(doors, servers, strict=True)
             ]
-            entries = [await self._entry(door, settings.zone, kept_at, made) for door in bound]
-            with self._membership(kept_at, entries, checks) as membership:
+            zone = await zone_of(self._label.zone, os.environ)
+            entries = [await self._entry(door, zone, kept_at, made) for door in bound]
+            with self._membership(*self._part.keeps(kept_at, entries, health), checks) as membership:
                 yield _Run(bound[0].port, tuple(entries), health, checks, membership, transport)
         finally:
             await transport.stop(0)
@@ -322,8 +325,7 @@ class Service:
         protocols = self._mount.protocols(self._protocols, *offers)
         if GRPC not in protocols and self._offered.services:
             raise Rejected(f"{self.name!r} offers {', '.join(self._offered.services)} by gRPC: add it to protocols=")
-        found = doors(protocols, (self.name, self._listen[1], settings.advertise), self._second)
-        return tuple(replace(door, instance_id=new_id(door.name)) for door in found)
+        return tuple(doors(protocols, (self.name, self._listen[1], settings.advertise), self._second))
 
     def _services(self, made: Made) -> set[str]:
         """The full names of what is offered by gRPC."""
@@ -341,7 +343,7 @@ class Service:
         from muster.http.typed.server import HTTPServer
 
         hosted = Hosted(door.instance_id, health, made.answering, made.document, self._mount.serving(health))
-        return HTTPServer(hosted, self._limits, self._tls)
+        return HTTPServer(hosted, self._limits, self._tls, self._part.incoming(door))
 
     async def _entry(self, door: Door, zone: str, kept_at: Home, made: Made) -> Registration:
         """What the registry is told of one protocol."""
@@ -370,6 +372,14 @@ class Service:
             report(membership, first.instance, self._observe)
             yield membership
 
+    def share(self, part: Callable[[str | Registrar | None, Timing], Part]) -> None:
+        """Be one of several processes that run the service; for `muster run --workers`. Before the start.
+
+        `part` is made of the registry that was given, and of the timing.
+        """
+        self._not_running()
+        self._part = part(self._registry, self._timing)
+
     def _not_running(self) -> None:
         if self._busy:
             raise Rejected(f"{self.name!r} is running: add what it offers before")
@@ -379,7 +389,6 @@ class Service:
 class _Settings:
     mode: Mode
     advertise: str | None
-    zone: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ lifecycle.py      the phases of a run as a table, and what is answered to who as
 standing.py       where a registration stands, and what to do next: a pure function
 membership.py     the one task that gets an instance registered, keeps it so and takes it out again
 advertise.py      the address that goes into the registry
+zones/            where it runs: the argument, the environment, or who else knows
 entry.py          what the registry is told of an instance
 reach.py          what callers speak to it, and how the registry finds out whether it answers
 several.py        one run that is reached by several protocols
