@@ -12,16 +12,15 @@ from muster.app.joining import Joining, Options, joining
 from muster.app.presence import Presence
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.departing import closing
-from muster.http.finding import who_answers
+from muster.http.finding import reach_of_named, who_answers
 from muster.http.lifespan import Lifespan
 from muster.http.looking import NotHealthy
 from muster.http.typed.health import Reply, health_of
 from muster.http.typed.problem import Headers
 from muster.model.errors import MusterError
-from muster.model.instance import HTTP
 from muster.rpc.identity import DEFAULT_PATH, HEADER
 from muster.serve.listeners import Listener
-from muster.serve.reach import Look, Reach
+from muster.serve.reach import Reach
 from muster.watch.background import background_tasks
 
 log = logging.getLogger("muster.serve")
@@ -102,12 +101,7 @@ class Wrapped:
                 await presence.end()
 
     async def _seek(self, listener: Listener) -> Reach | None:
-        name = self._joining.label.name
-        for scheme in ("http", "https"):
-            who = await who_answers(f"{scheme}://{listener.near}{self._health}")
-            if who is not None and (who == name or who.startswith(f"{name}-")):
-                return Reach(HTTP, Look.HTTP, self._health, proves=True, tls=scheme == "https")
-        return None
+        return await reach_of_named(listener, self._health, self._joining.label.name)
 
 
 async def _proof(listener: Listener, reach: Reach, instance_id: str) -> None:

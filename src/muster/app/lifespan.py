@@ -9,15 +9,11 @@ from typing import Unpack
 
 from muster.app.joining import LISTEN, Joining, Options, joining
 from muster.app.presence import Presence
-from muster.http.looking import NotHealthy, look
+from muster.http.finding import reach_of
 from muster.model.errors import BadConfiguration
-from muster.model.instance import HTTP, split_host_port
 from muster.serve.listeners import Listener, listeners
-from muster.serve.reach import Look, Reach
+from muster.serve.reach import Reach
 from muster.watch.background import background_tasks
-
-SECONDS = 2.0
-"""That a connection to the own port, or an answer there, may take."""
 
 SOON = 1.0
 """Seconds within which a server has bound its port once the lifespan has begun."""
@@ -43,7 +39,7 @@ def lifespan(name: str, **options: Unpack[Options]) -> Callable[[object], Abstra
     async def joined(app: object = None) -> AsyncIterator[None]:
         joins.check()
         async with background_tasks() as tasks:
-            presence = Presence(joins, _Seeking(joins).reach, _proof)
+            presence = Presence(joins, _Seeking(joins).reach, unproven)
             presence.start(tasks)
             try:
                 yield
@@ -65,45 +61,24 @@ class _Seeking:
 
     async def reach(self, listener: Listener) -> Reach | None:
         """Raises BadConfiguration where it cannot be told."""
-        if listener.port not in self._ports():
-            return None
-        if not self._health:
-            return Reach(HTTP, Look.TCP) if await _connects(listener) else None
-        for scheme in ("http", "https"):
-            try:
-                await look(f"{scheme}://{listener.near}{self._health}", SECONDS)
-            except NotHealthy:
-                continue
-            return Reach(HTTP, Look.HTTP, self._health, tls=scheme == "https")
+        if self._told or listener.port == self._port():
+            return await reach_of(listener, self._health)
         return None
 
-    def _ports(self) -> set[int]:
+    def _port(self) -> int | None:
         """uvicorn binds its port after the lifespan has begun, while gunicorn's workers have theirs from the start, as
         others that the program listens at for something else: what comes soon after the begin is the server's."""
         now = {each.port for each in listeners()}
-        if self._told:
-            return now
         ports = now - self._before
         if not ports and self._clock() > self._begun + SOON:
             ports = now
         if len(ports) > 1:
             several = ", ".join(map(str, sorted(ports)))
             raise BadConfiguration(
-                f"cannot tell at which of its ports it is served ({several}): set listen= or {LISTEN}"
+                f"cannot tell which of its ports is the server's ({several}): set listen= or {LISTEN}"
             )
-        return ports
+        return ports.pop() if ports else None
 
 
-async def _proof(listener: Listener, reach: Reach, instance_id: str) -> None:
-    """Nothing more can be asked than was asked when the port was found."""
-
-
-async def _connects(listener: Listener) -> bool:
-    host, port = split_host_port(listener.near)
-    try:
-        async with asyncio.timeout(SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+async def unproven(listener: Listener, reach: Reach, instance_id: str) -> None:
+    """A register check for who cannot prove who it is: no more can be asked than when the port was found."""

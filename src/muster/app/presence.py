@@ -85,6 +85,10 @@ class Presence:
 
         Returns when everything is closed; at once if nothing was started, or all is over."""
         self._over.set()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """As `end`, while the server still takes calls: clients get the time to notice."""
         self._end.set()
         await self._ended.wait()
 
