@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from uvicorn.config import Config
 
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.connection import Connection, Connections, Limits
+from muster.http.incoming import Incoming, Taking, taking
 from muster.http.listening import listen
 from muster.http.prompt import Prompt, PromptConnection
 from muster.model.instance import join_host_port
@@ -52,14 +53,14 @@ class Bound:
 @asynccontextmanager
 async def serving(
     app: App,
-    address: str,
+    address: str | Incoming,
     *,
     prompt: Prompt | None = None,
     limits: Limits | None = None,
     grace: float = 5.0,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Bound]:
-    """Serves `app` on `address` (`HOST:PORT`; port 0 picks one) while the context lasts.
+    """Serves `app` on `address` (`HOST:PORT`; port 0 picks one), or to what comes in, while the context lasts.
 
     With `prompt` that is asked first, and `app` where it has no answer.
 
@@ -69,14 +70,22 @@ async def serving(
     """
     config = _config(app, limits or Limits())
     state = Connections(limits or Limits())
+    make = partial(_connection, config, state, prompt)
+    opened = _listening(address, make, tls) if isinstance(address, str) else taking(address, make, tls)
+    async with opened as server:
+        host, port = server.place if isinstance(server, Taking) else server.sockets[0].getsockname()[:2]
+        try:
+            yield Bound(host, port, state)
+        finally:
+            await _stop(server, state, grace)
+
+
+@asynccontextmanager
+async def _listening(
+    address: str, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
+) -> AsyncIterator[asyncio.Server]:
     listener = await listen(address)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(partial(_connection, config, state, prompt), sock=listener, ssl=tls)
-    host, port = server.sockets[0].getsockname()[:2]
-    try:
-        yield Bound(host, port, state)
-    finally:
-        await _stop(server, state, grace)
+    yield await asyncio.get_running_loop().create_server(make, sock=listener, ssl=tls)
 
 
 def _connection(config: Config, state: Connections, prompt: Prompt | None) -> Connection:
@@ -109,7 +118,7 @@ def _ending_quietly(app: App) -> App:
     return call
 
 
-async def _stop(server: asyncio.Server, state: Connections, grace: float) -> None:
+async def _stop(server: asyncio.Server | Taking, state: Connections, grace: float) -> None:
     server.close()
     for connection in list(state.connections):
         connection.shutdown()

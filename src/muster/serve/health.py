@@ -61,6 +61,7 @@ class HealthState:
     def __init__(self, names: Iterable[str], standing: Standing) -> None:
         self.reports = Latest(Report(Phase.STARTING, standing))
         self._names = frozenset(names)
+        self._elsewhere: set[str] = set()
 
     @property
     def phase(self) -> Phase:
@@ -83,13 +84,17 @@ class HealthState:
         """Take note of what the checks of the service's author have found."""
         self.reports.set(replace(self.reports.value, checks=results))
 
+    def others_serve(self, name: str) -> None:
+        """From now on `name` is served whatever becomes of this process: others are the same instance."""
+        self._elsewhere.add(name)
+
     def answer(self, name: str) -> Answer:
         """What to answer to who asks for `name` now."""
         report = self.reports.value
         if name == OVERALL:
             healthy = report.readiness.ready
         elif name in self._names:
-            healthy = report.serving
+            healthy = report.serving or name in self._elsewhere
         else:
             return Answer.UNKNOWN
         return Answer.SERVING if healthy else Answer.NOT_SERVING

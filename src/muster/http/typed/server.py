@@ -6,6 +6,7 @@ import logging
 import ssl
 from contextlib import AsyncExitStack
 
+from muster.http.incoming import Incoming
 from muster.http.server import serving
 from muster.http.typed.app import Hosted, TypedApp
 from muster.model.errors import BadConfiguration
@@ -21,12 +22,16 @@ _LONG = 3600.0
 
 
 class HTTPServer:
-    """Serves what is `hosted`. For one event loop and one run: `listen`, `serve`, `stop`."""
+    """Serves what is `hosted`. For one event loop and one run: `listen`, `serve`, `stop`.
 
-    def __init__(self, hosted: Hosted, limits: Limits, tls: TLS | None) -> None:
+    With `incoming` it does not bind, but takes the connections that come from there.
+    """
+
+    def __init__(self, hosted: Hosted, limits: Limits, tls: TLS | None, incoming: Incoming | None = None) -> None:
         self._hosted = hosted
         self._limits = limits
         self._tls = tls
+        self._incoming = incoming
         self._stack = AsyncExitStack()
 
     async def listen(self, host: str, port: int) -> int:
@@ -34,7 +39,7 @@ class HTTPServer:
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(background_tasks())
             app = TypedApp(self._hosted, self._limits, tasks.create_task)
-            address = join_host_port(host or "0.0.0.0", port)
+            address = self._incoming or join_host_port(host or "0.0.0.0", port)
             listening = serving(app, address, grace=_LONG, tls=_context(self._tls))
             bound = await stack.enter_async_context(listening)
             self._stack = stack.pop_all()

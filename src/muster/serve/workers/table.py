@@ -1,0 +1,338 @@
+"""Which workers there are, and what is to be done about them. Pure: functions of the table, an event and the time.
+
+    STARTING ──> SERVING ──> LEAVING ──> KILLED
+        └───────────┴─ ended ─┴──────────┘
+
+- As many serve as are wanted. One that ends unasked has crashed, and is replaced; after several crashes in a row with
+  growing pauses. One that gives no sign of life for too long is killed, which is a crash too.
+- Reload: one by one, a new one starts, and once it serves an old one is asked to leave. A new one that does not get as
+  far ends the reload, and the others stay.
+- Restart, for development: all leave, then all start; where that fails, nothing is done before the next one.
+- At the first start nobody is replaced. When all have failed, that is the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from muster.model.backoff import Backoff
+
+BACKOFF = Backoff(initial=0.5, maximum=30.0)
+
+STEADY = 10.0
+"""Seconds that a worker must have served for its crash to be the first in a row."""
+
+HURRIED = 1.0
+"""Seconds that workers have left once somebody is in a hurry."""
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    SERVING = "serving"
+    LEAVING = "leaving"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """`number` is never used again; `place` is the lowest that was free: below twice the number of workers. `since`:
+    when it came into its phase. `ready`: it says that it is well. `silent`: looks since the last sign of
+    life."""
+
+    number: int
+    place: int
+    generation: int
+    since: float
+    phase: Phase = Phase.STARTING
+    ready: bool = False
+    silent: int = 0
+
+    @property
+    def stays(self) -> bool:
+        return self.phase in (Phase.STARTING, Phase.SERVING)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`wanted`: how many. `looks`: after so many in a row without a sign of life a worker is killed. `grace`: seconds
+    that one may take to leave. `patient`: whoever fails at the start is not replaced before the next restart."""
+
+    wanted: int
+    looks: int = 120
+    grace: float = 10.0
+    patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`generation`: of those to be started. `due`: when the next may be. `held`: none may, before somebody asks.
+    `served`: at least one has ever served. `at_once`: those of older generations leave together."""
+
+    rules: Rules
+    workers: tuple[Worker, ...] = ()
+    generation: int = 0
+    started: int = 0
+    failures: int = 0
+    due: float = 0.0
+    held: bool = False
+    served: bool = False
+    at_once: bool = False
+    stopping: bool = False
+
+    @property
+    def staying(self) -> tuple[Worker, ...]:
+        return tuple(each for each in self.workers if each.stays)
+
+    @property
+    def old(self) -> tuple[Worker, ...]:
+        """Those that a reload or restart has to replace yet."""
+        return tuple(each for each in self.staying if each.generation < self.generation)
+
+    @property
+    def ready(self) -> int:
+        """How many serve and are well."""
+        return sum(each.ready for each in self.staying)
+
+    @property
+    def failed(self) -> bool:
+        """None has got as far as to serve, and nobody waits for another try."""
+        return self.held and not self.served and not self.rules.patient and not self.workers
+
+    @property
+    def over(self) -> bool:
+        return self.failed or (self.stopping and not self.workers)
+
+    def has(self, phase: Phase) -> bool:
+        return any(each.phase is phase for each in self.workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A worker serves, and is `ready` or not: its checks fail, or it is about to go."""
+
+    number: int
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A worker gave a sign of life."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """It is time to look how things are. To come every LOOK seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Replace all, also at the very start. `at_once`: all leave before the first new one starts."""
+
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Everybody is to leave; the second time in a hurry."""
+
+
+Event = Told | Alive | Ended | Looked | Reload | Stopping
+
+LOOK = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    number: int
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Ask a worker to. `alone`: others serve, and it is to take no new connections meanwhile. `at_once`: without a
+    drain."""
+
+    number: int
+    alone: bool = False
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The reload has failed; those who serve stay."""
+
+
+Action = Start | Leave | Kill | GivenUp
+
+
+def step(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
+    """The table after `event`, and what to do. Events of workers that are there no more change nothing."""
+    table, first = _noted(table, event, now, rng)
+    table, then = _arranged(table, now)
+    return table, (*first, *then)
+
+
+def _noted(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
+    match event:
+        case Told(number, ready):
+            return _told(table, number, ready, now), ()
+        case Alive(number):
+            return _changed(table, number, silent=0), ()
+        case Ended(number):
+            return _ended(table, number, now, rng)
+        case Looked():
+            return _looked(table, now)
+        case Reload(at_once):
+            anew = replace(table, generation=table.generation + 1, at_once=at_once, held=False, failures=0, due=now)
+            return anew, ()
+        case Stopping():
+            return _stopping(table, now)
+
+
+def _told(table: Table, number: int, ready: bool, now: float) -> Table:
+    worker = _find(table, number)
+    if worker is None or not worker.stays:
+        return table
+    if worker.phase is Phase.STARTING and ready:
+        table = replace(table, served=True, held=table.held and table.rules.patient)
+        return _changed(table, number, phase=Phase.SERVING, ready=True, since=now)
+    return _changed(table, number, ready=ready)
+
+
+def _ended(table: Table, number: int, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
+    worker = _find(table, number)
+    if worker is None:
+        return table, ()
+    table = replace(table, workers=tuple(each for each in table.workers if each.number != number))
+    if worker.phase is Phase.LEAVING or table.stopping:
+        return table, ()
+    starting = worker.phase is Phase.STARTING
+    if starting and worker.generation == table.generation and table.old:
+        stay = tuple(replace(each, generation=table.generation) for each in table.workers)
+        return replace(table, workers=stay), (GivenUp(),)
+    steady = worker.phase is Phase.SERVING and now - worker.since >= STEADY
+    failures = 1 if steady else table.failures + 1
+    held = table.held or (starting and (table.rules.patient or not table.served))
+    return replace(table, failures=failures, due=now + BACKOFF.pause(failures, rng), held=held), ()
+
+
+def _looked(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
+    """Silence is counted in looks, so that a machine that was asleep, or has no time for us either, harms nobody."""
+    silent = tuple(
+        replace(each, silent=each.silent + 1) if each.phase is Phase.SERVING else each for each in table.workers
+    )
+    hung = [each for each in silent if each.silent >= table.rules.looks]
+    late = [each for each in silent if each.phase is Phase.LEAVING and now - each.since >= table.rules.grace]
+    kills = [Kill(each.number, f"no sign of life for {each.silent * LOOK:g} s") for each in hung]
+    kills += [Kill(each.number, f"it did not end within {table.rules.grace:g} s") for each in late]
+    table = replace(table, workers=silent)
+    for kill in kills:
+        table = _changed(table, kill.number, phase=Phase.KILLED, ready=False, since=now)
+    return table, tuple(kills)
+
+
+def _stopping(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
+    """A second time: whoever leaves is asked again, and has little time."""
+    if not table.stopping:
+        return replace(table, stopping=True), ()
+    hurried = replace(table, rules=replace(table.rules, grace=0.0))
+    leaving = tuple(each for each in table.workers if each.phase is Phase.LEAVING)
+    for each in leaving:
+        hurried = _changed(hurried, each.number, since=now + HURRIED)
+    return hurried, tuple(Leave(each.number, at_once=True) for each in leaving)
+
+
+def _arranged(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
+    """What the rules want of the workers that there are."""
+    if table.stopping:
+        return _left(table, table.staying, now)
+    if table.at_once and table.old:
+        return _left(table, table.old, now, at_once=True)
+    if table.at_once and (table.has(Phase.LEAVING) or table.has(Phase.KILLED)):
+        return table, ()
+    missing = table.rules.wanted - len(table.staying)
+    if missing > 0:
+        return _started(table, missing, now) if now >= table.due and not table.held else (table, ())
+    return _rolled(table, now)
+
+
+def _rolled(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
+    """The next move of a reload; one at a time, so that there is never more than one too many."""
+    if not table.old or table.has(Phase.STARTING) or table.has(Phase.LEAVING):
+        return table, ()
+    if len(table.staying) > table.rules.wanted:
+        return _left(table, table.old[:1], now, alone=True)
+    return _started(table, 1, now)
+
+
+def _started(table: Table, count: int, now: float) -> tuple[Table, tuple[Action, ...]]:
+    actions: list[Action] = []
+    for _ in range(count):
+        taken = {each.place for each in table.workers}
+        place = next(number for number in range(len(taken) + 1) if number not in taken)
+        worker = Worker(table.started + 1, place, table.generation, now)
+        table = replace(table, started=worker.number, workers=(*table.workers, worker))
+        actions.append(Start(worker.number, place))
+    return table, tuple(actions)
+
+
+def _left(
+    table: Table, who: tuple[Worker, ...], now: float, *, alone: bool = False, at_once: bool = False
+) -> tuple[Table, tuple[Action, ...]]:
+    for each in who:
+        table = _changed(table, each.number, phase=Phase.LEAVING, ready=False, since=now)
+    return table, tuple(Leave(each.number, alone, at_once) for each in who)
+
+
+def _find(table: Table, number: int) -> Worker | None:
+    return next((each for each in table.workers if each.number == number), None)
+
+
+def _changed(
+    table: Table,
+    number: int,
+    *,
+    phase: Phase | None = None,
+    ready: bool | None = None,
+    since: float | None = None,
+    silent: int | None = None,
+) -> Table:
+    """The table with something else in the line of one worker."""
+    given = {"phase": phase, "ready": ready, "since": since, "silent": silent}
+    new = {name: value for name, value in given.items() if value is not None}
+    return replace(
+        table,
+        workers=tuple(replace(each, **new) if each.number == number else each for each in table.workers),  # type: ignore[arg-type]
+    )
+
+
+def in_turn(table: Table, last: int) -> list[Worker]:
+    """Who may get the next connection, the one whose turn it is first: after the worker with the number `last`.
+
+    Those that serve and are well; where there is none, those that serve, who can say at least why they are not; and
+    while all of them stop, those that leave.
+    """
+    lively = [each for each in table.workers if each.phase is Phase.SERVING and each.silent * LOOK < SLACK]
+    serving = [each for each in table.workers if each.phase is Phase.SERVING]
+    leaving = [each for each in table.workers if each.phase is Phase.LEAVING and (table.stopping)]
+    able = [each for each in lively if each.ready] or lively or serving or leaving
+    return sorted(able, key=lambda each: (each.number <= last, each.number))
+
+
+SLACK = 3.0
+"""Seconds without a sign of life after which a worker gets no connections while there is another."""
