@@ -50,7 +50,8 @@ def hooks(name: str, **options: Unpack[Options]) -> tuple[Hook, Hook]:
     limit = (options.get("timing") or Timing()).stop + MARGIN
 
     def when_ready(server: Any) -> None:
-        _companion.start(line(name, {"listen": _listen(server), **options}), limit)
+        listen = options.get("listen") or _listen(server)
+        _companion.start(line(name, {**options, "listen": listen}), limit)
 
     def on_exit(server: Any) -> None:
         _companion.leave()
@@ -85,16 +86,24 @@ class _Companion:
         command = [sys.executable, "-m", "muster.app.companion"]
         # A session of its own: Ctrl-C in a terminal is the master's to pass on.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        os.register_at_fork(after_in_child=self._forget)
         self._say(line.encode())
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._signalled)
 
+    def _forget(self) -> None:
+        """In a worker: the pipe is the master's alone, so that its end tells the companion of the master's."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process = None
+
     def leave(self) -> None:
-        """Returns when the service has left the registry, or cannot."""
+        """Returns when the service has left the registry, or cannot; at once if it has left already."""
         process = self._process
         if process is None:
             return
         self._say(b"leave\n")
+        self._process = None
         try:
             process.wait(self._limit)
         except subprocess.TimeoutExpired:

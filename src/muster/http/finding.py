@@ -34,7 +34,7 @@ async def reach_of(listener: Listener, health: str) -> Reach | None:
 
 
 async def reach_of_named(listener: Listener, health: str, name: str) -> Reach | None:
-    """How an application of muster's is reached that is the service `name`. None where another one answers, or nobody."""
+    """How an application that muster wraps as the service `name` is reached. None where another answers, or nobody."""
     for scheme in _SCHEMES:
         who = await who_answers(f"{scheme}://{listener.near}{health}")
         if who is not None and (who == name or who.startswith(f"{name}-")):

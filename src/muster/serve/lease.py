@@ -60,7 +60,7 @@ class Lease:
             self._members = _opened(self._directory / "members")
             alone = _locked(self._members, fcntl.LOCK_EX)
             known = _read(state)
-            if known is None or (alone and known.inode != self._inode):
+            if known is None or (alone and (known.inode != self._inode or not self._inode)):
                 known = Shared(new_id(), self._inode)
                 _write(state, known)
             fcntl.flock(self._members, fcntl.LOCK_SH)
