@@ -126,6 +126,25 @@ async def test_closing_answers_everybody_and_nobody_waits_again() -> None:
     assert await resolve(table.ask, Patience(10, 60.0), waiters, Random(), never) is not None
 
 
+async def test_who_is_dismissed_is_answered_without_news_and_others_wait_on() -> None:
+    table, waiters, answers = Table(), Waiters(10), Answers()
+    Waiting(table.ask, 10, waiters, answers).begin((WEB,), 60.0)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
+        task = group.create_task(resolve(table.ask, Patience(10, 60.0), waiters, Random(), never))
+        await until(waiters, 2)
+        table.index = 5
+        waiters.dismiss()
+        found = await task
+        await answers.come.wait()
+        assert found is not None and (found.index, answers.indexes) == (5, [5])
+        later = group.create_task(resolve(table.ask, Patience(10, 60.0), waiters, Random(), never))
+        await until(waiters, 1)
+        waiters.wake([WEB])
+        await asyncio.sleep(0)
+        assert not later.done()
+        later.cancel()
+
+
 async def test_no_more_may_wait_than_allowed() -> None:
     waiters = Waiters(1)
     async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.asking import ask as ask
@@ -80,12 +81,27 @@ def masked(value: Any) -> Any:
 
 
 @pytest.fixture
-async def both(consul_server: str, agent: Agent, ask: Any) -> Both:
-    """Both have had keys and sessions: a table that was never written has another index than one that is empty."""
+async def both(consul_server: str, agent: Agent, ask: Any) -> AsyncIterator[Both]:
+    """Both have had keys and sessions: a table that was never written has another index than one that is empty.
+
+    What a test registers is removed from the real one, which others share.
+    """
     both = Both(consul_server.removeprefix("consul://"), agent.address, ask)
     for method in ("PUT", "DELETE"):
         await both.each(method, "/v1/kv/like-consul-first", "x")
     for address in (both.real, both.agent):
         created = await ask(address, "PUT", "/v1/session/create")
         await ask(address, "PUT", f"/v1/session/destroy/{created.json['ID']}")
-    return both
+    yield both
+    await tidy(both.real, ask)
+
+
+async def tidy(consul: str, ask: Any) -> None:
+    """Remove whatever is registered with a Consul, and every node but its own."""
+    for what in ("service", "check"):
+        for name in (await ask(consul, "GET", f"/v1/agent/{what}s")).json:
+            await ask(consul, "PUT", f"/v1/agent/{what}/deregister/{quote(name, safe='')}")
+    own = (await ask(consul, "GET", "/v1/agent/self")).json["Config"]["NodeName"]
+    for node in (await ask(consul, "GET", "/v1/catalog/nodes")).json:
+        if node["Node"] != own:
+            await ask(consul, "PUT", "/v1/catalog/deregister", {"Node": node["Node"]})

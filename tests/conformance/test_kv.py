@@ -174,6 +174,8 @@ LOCKING: list[tuple[str, str, str | None]] = [
     ("PUT", "l?acquire=", None),
     ("PUT", "l?acquire=x&cas=1", None),
     ("PUT", "none?release={a}", "x"),
+    ("PUT", "none?release=", "x"),
+    ("PUT", "none?acquire=", "x"),
     ("PUT", "m?acquire={b}", "m"),
     ("PUT", "n?acquire={c}", "n"),
     ("DESTROY", "{b}", None),

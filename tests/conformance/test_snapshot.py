@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -38,3 +39,21 @@ async def test_each_restores_its_own_and_refuses_what_is_none(both: Any) -> None
         assert (restored.status, restored.body) == (200, b"")
         assert (await both.send(address, "GET", "/v1/kv/snapshot?raw")).body == b"1"
     await both.each("DELETE", "/v1/kv/snapshot")
+
+
+async def test_a_restore_answers_who_waits_for_a_key_that_is_older_again(both: Any) -> None:
+    """Consul answers with what was there before, the agent with what is there now: a client asks again in any case."""
+    for address in (both.real, both.agent):
+        await both.send(address, "PUT", "/v1/kv/restored", b"1")
+        saved = await both.send(address, "GET", SNAPSHOT)
+        await both.send(address, "DELETE", "/v1/kv/restored")
+        known = (await both.send(address, "GET", "/v1/kv/restored")).index
+        waiting = asyncio.create_task(both.send(address, "GET", f"/v1/kv/restored?index={known}&wait=20s"))
+        done: set[asyncio.Task[Any]] = set()
+        async with asyncio.timeout(15):
+            while not done:  # again and again: nothing tells when it has begun to wait
+                await both.send(address, "PUT", SNAPSHOT, saved.body)
+                done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert waiting.result().index <= known
+    assert waiting.result().json[0]["Value"] == "MQ=="
+    await both.each("DELETE", "/v1/kv/restored")

@@ -89,6 +89,7 @@ class Waiters:
         self._count = 0
         self._woken: dict[Place, None] = {}
         self._closed = False
+        self._dismissed = 0
 
     @property
     def count(self) -> int:
@@ -105,6 +106,11 @@ class Waiters:
         """Whether the agent is ending: nobody waits any more, present answers are given."""
         return self._closed
 
+    @property
+    def dismissed(self) -> int:
+        """How often everybody was dismissed: who finds it changed is answered with what there is."""
+        return self._dismissed
+
     def wake(self, topics: Iterable[Topic]) -> None:
         """Wake everybody who waits for one of `topics`, each of them once, soon. Never blocks and never raises."""
         told_already = bool(self._woken)
@@ -116,10 +122,11 @@ class Waiters:
     def close(self) -> None:
         """Wake everybody, and let nobody wait again."""
         self._closed = True
-        self.wake_all()
+        self.dismiss()
 
-    def wake_all(self) -> None:
-        """Wake everybody: all that there is may have changed."""
+    def dismiss(self) -> None:
+        """End every wait: all that there is may have changed, and some of it may be older than what was known."""
+        self._dismissed += 1
         self.wake(tuple(self._by_topic))
 
     def enter(self, topics: tuple[Topic, ...], woken: Callable[[], None]) -> Place:
@@ -198,7 +205,8 @@ async def resolve(
     if not must_wait(patience.index, found.index):
         return found
     until = asyncio.get_running_loop().time() + wait_seconds(patience.seconds, rng)
-    while must_wait(patience.index, found.index) and not waiters.closed:
+    dismissed = waiters.dismissed
+    while must_wait(patience.index, found.index) and not waiters.closed and waiters.dismissed == dismissed:
         woken = await waiters.wait(found.topics, until, gone)
         if woken is Woken.GONE:
             return None
@@ -214,7 +222,7 @@ class Waiting(Generic[_Answer]):
     The rules are those of `resolve`. For use on one event loop.
     """
 
-    __slots__ = ("_answered", "_ask", "_known", "_place", "_timer", "_waiters")
+    __slots__ = ("_answered", "_ask", "_dismissed", "_known", "_place", "_timer", "_waiters")
 
     def __init__(
         self,
@@ -226,6 +234,7 @@ class Waiting(Generic[_Answer]):
         self._ask = ask
         self._known = known
         self._waiters = waiters
+        self._dismissed = waiters.dismissed
         self._answered = answered
         self._place: Place | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -246,7 +255,7 @@ class Waiting(Generic[_Answer]):
         if self._place is None:
             return  # left between being woken and being told
         found = self._ask()
-        if not must_wait(self._known, found.index) or self._waiters.closed:
+        if not must_wait(self._known, found.index) or self._waiters.dismissed != self._dismissed:
             self._end(found)
         elif found.topics != self._place.topics:
             self._place = self._waiters.move(self._place, found.topics)

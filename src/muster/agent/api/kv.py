@@ -101,6 +101,8 @@ def _put(state: State, request: Request, write: Write, pair: Pair) -> bool:
         wanted = replace(pair, session=params.first("acquire"))
         return state.pairs.lock(write, wanted, asyncio.get_running_loop().time())
     if "release" in params:
+        if not params.first("release"):
+            raise Refused(500, "missing session")
         return state.pairs.unlock(write, replace(pair, session=params.first("release")))
     state.pairs.set(write, pair.key, pair.value, pair.flags)
     return True

@@ -39,7 +39,7 @@ def restore(state: State, request: Request) -> Answer:
     state.adopt_node()
     state.put_back()
     state.sessions.resume()
-    state.waiters.wake_all()
+    state.waiters.dismiss()
     return DONE
 
 
