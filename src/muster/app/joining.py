@@ -93,9 +93,10 @@ def joining(name: str, options: Options, health: str = "") -> Joining:
         raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
     if health and (not health.startswith("/") or health.endswith("/")):
         raise Rejected(f"health={health!r}: expected a path as {DEFAULT_PATH}")
-    zone = options.get("zone") or os.environ.get("MUSTER_ZONE", "")
     metadata = dict(options.get("metadata", {}))
-    label = Label(name, options.get("version", ""), tuple(tags), metadata, options.get("weight", 1), zone)
+    label = Label(
+        name, options.get("version", ""), tuple(tags), metadata, options.get("weight", 1), options.get("zone", "")
+    )
     timing = options.get("timing") or Timing()
     compose(label, new_id(name), ("", 1), (), timing, by_http(health or DEFAULT_PATH, None))
     return Joining(

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from muster.app.joining import LISTEN, Joining
@@ -33,6 +35,7 @@ from muster.serve.listeners import Listener, listeners, parent_has
 from muster.serve.reach import Reach
 from muster.serve.reporting import report
 from muster.serve.sharing import SharedRegistrar
+from muster.serve.zones import zone_of
 
 log = logging.getLogger("muster.serve")
 
@@ -122,7 +125,8 @@ class Presence:
         bound = listener.host, listener.port
         where = await kept_at.do(advertised(bound, joining.advertise, place, registrar))
         with self._joined(listener, registrar) as (instance_id, shared):
-            entry = compose(joining.label, instance_id, where, (), joining.timing, reach)
+            label = replace(joining.label, zone=await zone_of(joining.label.zone, os.environ))
+            entry = compose(label, instance_id, where, (), joining.timing, reach)
             gate = partial(self._proof, listener, reach, instance_id)
             kept = Kept(entry, gate, False, Checks(()), joining.timing)
             with kept_at.member(kept, shared) as membership, interposed(self._signal):
