@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.model.errors import Rejected
-from muster.model.instance import GRPC, HTTP
+from muster.model.instance import GRPC, HTTP, join_host_port
 from muster.serve.advertise import parse
 from muster.serve.settings import Second
 
@@ -49,3 +49,15 @@ def _host(advertise: str) -> str:
     """The host alone of HOST:PORT, as another port's address can be written."""
     host, _ = parse(advertise, 1)
     return f"[{host}]" if ":" in host else host
+
+
+def shifted(door: Door, by: int) -> Door:
+    """The door of one of several processes that each have a port of their own: a fixed one, and an advertised one, is
+    so much higher."""
+    if not door.port:
+        return door
+    if door.advertise is None:
+        return replace(door, port=door.port + by)
+    host, port = parse(door.advertise, door.port)
+    advertise = join_host_port(host, port + by)
+    return replace(door, port=door.port + by, advertise=advertise)

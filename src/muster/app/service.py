@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=Hook)
 C = TypeVar("C", bound=type)
 L = TypeVar("L", bound=Lifespan)
+P = TypeVar("P", bound=Part)
 
 
 class Service:
@@ -372,13 +373,14 @@ class Service:
             report(membership, first.instance, self._observe)
             yield membership
 
-    def share(self, part: Callable[[str | Registrar | None, Timing], Part]) -> None:
-        """Be one of several processes that run the service; for `muster run --workers`. Before the start.
+    def share(self, make: Callable[[str | Registrar | None, Timing], P]) -> P:
+        """Be a part of a service that several processes run. For muster's own use, before the start.
 
-        `part` is made of the registry that was given, and of the timing.
+        The part is made of the registry that was given, and of the timing.
         """
         self._not_running()
-        self._part = part(self._registry, self._timing)
+        self._part = part = make(self._registry, self._timing)
+        return part
 
     def _not_running(self) -> None:
         if self._busy:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from muster.cli.announcing import running_line
 from muster.cli.dev import agent_if_none
 from muster.cli.loading import load
 from muster.cli.logs import tell_more
 from muster.cli.options import RegistryURL
-from muster.cli.running import run as run_coroutine
+from muster.cli.output import complain, print_line
 from muster.serve.signals import until_signalled
 
 if TYPE_CHECKING:
     from muster.app.service import Service
+    from muster.app.workers import Workers
+    from muster.model.instance import Instance
 
 
 def run(
@@ -25,6 +30,18 @@ def run(
         str,
         typer.Argument(metavar="MODULE:OBJECT", help="A muster.Service, such as greeter:service.", show_default=False),
     ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Run it in so many processes. SIGHUP replaces them one by one, by new code.", show_default=False
+        ),
+    ] = None,
+    hung_after: Annotated[
+        float, typer.Option(min=5.0, help="Seconds after which a worker whose event loop does not run is replaced.")
+    ] = 30.0,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Restart when a Python file in this directory changes. For development.")
+    ] = False,
     dev: Annotated[bool, typer.Option("--dev", help="Start an agent on this machine if none answers there.")] = False,
     registry: RegistryURL = None,
 ) -> None:
@@ -35,15 +52,68 @@ def run(
     tell_more()
     if registry is not None:
         os.environ["MUSTER_REGISTRY"] = registry
-    service = load(target)
-    if dev:
-        run_coroutine(until_signalled(_with_agent(service)))
+    if workers is None and not reload:
+        _run_here(load(target), dev)
     else:
-        service.run()
+        _run_workers(target, workers or 1, hung_after, reload, dev)
+
+
+def _run_here(service: Service, dev: bool) -> None:
+    from muster.serve.loop import loop_factory
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(until_signalled(_running(service, dev)))
 
 
 @asynccontextmanager
-async def _with_agent(service: Service) -> AsyncIterator[None]:
+async def _running(service: Service, dev: bool) -> AsyncIterator[None]:
     """The service leaves before the agent ends that it is registered with."""
-    async with agent_if_none(None, os.environ), service.running():
+    async with AsyncExitStack() as stack:
+        if dev:
+            await stack.enter_async_context(agent_if_none(None, os.environ))
+        await stack.enter_async_context(service.running())
+        print_line(running_line(service.instances, service.readiness.why))
+        yield
+
+
+def _run_workers(target: str, count: int, hung_after: float, reload: bool, dev: bool) -> None:
+    from muster.app.workers import Workers, WorkersFailed
+    from muster.cli.worker import command_of
+    from muster.serve.workers.table import LOOK, Rules
+
+    def tell(instances: Iterable[Instance]) -> None:
+        print_line(running_line(instances, workers=count))
+
+    rules = Rules(count, looks=round(hung_after / LOOK), patient=reload)
+    workers = Workers(command_of(target), os.environ, rules, tell)
+    try:
+        # Python's own loop: uvloop reaps children behind our back.
+        asyncio.run(until_signalled(_supervised(workers, reload, dev)))
+    except WorkersFailed as failed:
+        complain(str(failed))
+        raise typer.Exit(failed.status) from None
+
+
+@asynccontextmanager
+async def _supervised(workers: Workers, reload: bool, dev: bool) -> AsyncIterator[None]:
+    """SIGHUP means nothing special to who reloads by itself: a terminal that is closed ends it."""
+    from muster.serve.signals import passing_on
+
+    async with AsyncExitStack() as stack:
+        if dev:
+            await stack.enter_async_context(agent_if_none(None, os.environ))
+        if not reload:
+            stack.enter_context(passing_on(workers.signalled))
+        await stack.enter_async_context(workers.running())
+        if reload:
+            await stack.enter_async_context(_reloading(workers))
+        yield
+
+
+@asynccontextmanager
+async def _reloading(workers: Workers) -> AsyncIterator[None]:
+    """Meanwhile a changed file restarts the workers. Raises Misuse where nothing can look for changes."""
+    from muster.cli.changes import noticing
+
+    async with noticing(Path.cwd(), workers.restart):
         yield

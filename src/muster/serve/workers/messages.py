@@ -48,9 +48,11 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """From a worker: whether it is well; from the first `ready` on, it serves. `why` it is not."""
+    """From a worker: whether it is well; from the first `ready` on, it serves. `known`: the registry has it, or does
+    not need to. `why` it is not ready."""
 
     ready: bool
+    known: bool
     why: str = ""
 
 

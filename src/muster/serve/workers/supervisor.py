@@ -22,8 +22,8 @@ log = logging.getLogger("muster.serve")
 Heard = Callable[[int, FromWorker], None]
 """Takes what a worker, by its number, tells beyond what is the supervisor's own."""
 
-Gone = Callable[[int], None]
-"""Hears of a worker that is there no more."""
+Gone = Callable[[int, bool], None]
+"""Hears of a worker, by its number, that is there no more, and whether it had been asked to end."""
 
 MARGIN = 1.5
 """Seconds beyond its own limits that a worker has before it is killed: its after_stop hooks have a second."""
@@ -70,11 +70,11 @@ class Supervisor:
         number = next((number for number, process in self._processes.items() if process.pid == pid), None)
         if number is None:
             return
-        asked = any(each.number == number and not each.stays for each in self.table.value.workers)
+        asked = any(each.number == number and each.phase is t.Phase.LEAVING for each in self.table.value.workers)
         level = logging.INFO if asked else logging.WARNING
         log.log(level, "worker %d (pid %d) ended%s: %s", number, pid, "" if asked else " unasked", _how(status))
         self._processes.pop(number).channel.close()
-        self._gone(number)
+        self._gone(number, asked)
         self.happened(t.Ended(number))
 
     def tell(self, message: ToWorker) -> None:
@@ -105,10 +105,21 @@ class Supervisor:
         table, self._seconds = self.table.value, seconds
         self.table.set(replace(table, rules=replace(table.rules, grace=seconds + MARGIN)))
 
+    def stop(self, seconds: float) -> None:
+        """Ask all to leave within so many seconds. `over` is set when they have."""
+        self.grant(seconds)
+        self.happened(t.Stopping())
+
+    def hurry(self) -> None:
+        """The same, in a hurry, whether they have been asked before or not."""
+        if not self.table.value.stopping:
+            self.stop(AT_ONCE)
+        self.happened(t.Stopping())
+
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Meanwhile it is looked how the workers are; at the end those that are left are killed."""
-        self._look()
+        self._look_later()
         try:
             yield
         finally:
@@ -118,8 +129,11 @@ class Supervisor:
                 process.send_signal(signal.SIGKILL)
                 process.channel.close()
 
-    def _look(self) -> None:
+    def _look_later(self) -> None:
         self._next_look = asyncio.get_running_loop().call_later(t.LOOK, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
         self.happened(t.Looked())
 
     def _do(self, action: t.Action) -> None:
@@ -150,18 +164,18 @@ class Supervisor:
         match message:
             case SignOfLife():
                 self.happened(t.Alive(number))
-            case Condition(ready, why):
-                self._changed(number, ready, why)
+            case Condition():
+                self._changed(number, message)
             case Failed():
                 self.failure = message
                 log.warning("worker %d: %s", number, message.why)
             case _:
                 self._heard(number, message)  # type: ignore[arg-type]
 
-    def _changed(self, number: int, ready: bool, why: str) -> None:
+    def _changed(self, number: int, condition: Condition) -> None:
         before = self.table.value.ready
-        self.happened(t.Told(number, ready))
-        table = self.table.value
+        self.happened(t.Told(number, condition.ready, condition.known))
+        table, why = self.table.value, condition.why
         if table.ready != before:
             log.info("%d of %d workers serve%s", table.ready, table.rules.wanted, why and f": {why}")
 

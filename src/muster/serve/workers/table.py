@@ -38,7 +38,8 @@ class Phase(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Worker:
     """`number` is never used again; `place` is the lowest that was free: below twice the number of workers. `since`:
-    when it came into its phase. `ready`: it says that it is well. `silent`: looks since the last sign of
+    when it came into its phase. `ready`: it says that it is well; `known`: and
+    that others can find it. `silent`: looks since the last sign of
     life."""
 
     number: int
@@ -47,6 +48,7 @@ class Worker:
     since: float
     phase: Phase = Phase.STARTING
     ready: bool = False
+    known: bool = False
     silent: int = 0
 
     @property
@@ -110,10 +112,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A worker serves, and is `ready` or not: its checks fail, or it is about to go."""
+    """A worker serves, and is `ready` or not: its checks fail, or it is about to go. `known`: others can find it."""
 
     number: int
     ready: bool
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,10 @@ def step(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, tu
 
 def _noted(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
     match event:
-        case Told(number, ready):
-            return _told(table, number, ready, now), ()
+        case Told():
+            return _told(table, event, now), ()
         case Alive(number):
-            return _changed(table, number, silent=0), ()
+            return _alive(table, number), ()
         case Ended(number):
             return _ended(table, number, now, rng)
         case Looked():
@@ -204,14 +207,20 @@ def _noted(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, 
             return _stopping(table, now)
 
 
-def _told(table: Table, number: int, ready: bool, now: float) -> Table:
-    worker = _find(table, number)
+def _told(table: Table, told: Told, now: float) -> Table:
+    worker = _find(table, told.number)
     if worker is None or not worker.stays:
         return table
-    if worker.phase is Phase.STARTING and ready:
+    worker = replace(worker, ready=told.ready, known=told.known)
+    if worker.phase is Phase.STARTING and told.ready:
         table = replace(table, served=True, held=table.held and table.rules.patient)
-        return _changed(table, number, phase=Phase.SERVING, ready=True, since=now)
-    return _changed(table, number, ready=ready)
+        worker = replace(worker, phase=Phase.SERVING, since=now)
+    return _with(table, worker)
+
+
+def _alive(table: Table, number: int) -> Table:
+    worker = _find(table, number)
+    return _with(table, replace(worker, silent=0)) if worker else table
 
 
 def _ended(table: Table, number: int, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
@@ -233,28 +242,34 @@ def _ended(table: Table, number: int, now: float, rng: Random) -> tuple[Table, t
 
 def _looked(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
     """Silence is counted in looks, so that a machine that was asleep, or has no time for us either, harms nobody."""
-    silent = tuple(
-        replace(each, silent=each.silent + 1) if each.phase is Phase.SERVING else each for each in table.workers
-    )
-    hung = [each for each in silent if each.silent >= table.rules.looks]
-    late = [each for each in silent if each.phase is Phase.LEAVING and now - each.since >= table.rules.grace]
-    kills = [Kill(each.number, f"no sign of life for {each.silent * LOOK:g} s") for each in hung]
-    kills += [Kill(each.number, f"it did not end within {table.rules.grace:g} s") for each in late]
-    table = replace(table, workers=silent)
-    for kill in kills:
-        table = _changed(table, kill.number, phase=Phase.KILLED, ready=False, since=now)
+    kills: list[Kill] = []
+    for each in table.workers:
+        if each.phase is Phase.SERVING:
+            each = replace(each, silent=each.silent + 1)
+        if why := _too_long(each, table.rules, now):
+            each = replace(each, phase=Phase.KILLED, ready=False, since=now)
+            kills.append(Kill(each.number, why))
+        table = _with(table, each)
     return table, tuple(kills)
+
+
+def _too_long(worker: Worker, rules: Rules, now: float) -> str:
+    """Why a worker has to be killed; else empty."""
+    if worker.phase is Phase.SERVING and worker.silent >= rules.looks:
+        return f"no sign of life for {worker.silent * LOOK:g} s"
+    if worker.phase is Phase.LEAVING and now - worker.since >= rules.grace:
+        return "it does not end"
+    return ""
 
 
 def _stopping(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
     """A second time: whoever leaves is asked again, and has little time."""
     if not table.stopping:
         return replace(table, stopping=True), ()
-    hurried = replace(table, rules=replace(table.rules, grace=0.0))
-    leaving = tuple(each for each in table.workers if each.phase is Phase.LEAVING)
-    for each in leaving:
-        hurried = _changed(hurried, each.number, since=now + HURRIED)
-    return hurried, tuple(Leave(each.number, at_once=True) for each in leaving)
+    leaving = [each for each in table.workers if each.phase is Phase.LEAVING]
+    hurried = replace(table, rules=replace(table.rules, grace=HURRIED))
+    asked = tuple(Leave(each.number, at_once=True) for each in leaving)
+    return _with(hurried, *(replace(each, since=now) for each in leaving)), asked
 
 
 def _arranged(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
@@ -273,7 +288,8 @@ def _arranged(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
 
 def _rolled(table: Table, now: float) -> tuple[Table, tuple[Action, ...]]:
     """The next move of a reload; one at a time, so that there is never more than one too many."""
-    if not table.old or table.has(Phase.STARTING) or table.has(Phase.LEAVING):
+    new_to_come = any(not each.known for each in table.staying if each.generation == table.generation)
+    if not table.old or table.has(Phase.STARTING) or table.has(Phase.LEAVING) or new_to_come:
         return table, ()
     if len(table.staying) > table.rules.wanted:
         return _left(table, table.old[:1], now, alone=True)
@@ -294,31 +310,18 @@ def _started(table: Table, count: int, now: float) -> tuple[Table, tuple[Action,
 def _left(
     table: Table, who: tuple[Worker, ...], now: float, *, alone: bool = False, at_once: bool = False
 ) -> tuple[Table, tuple[Action, ...]]:
-    for each in who:
-        table = _changed(table, each.number, phase=Phase.LEAVING, ready=False, since=now)
-    return table, tuple(Leave(each.number, alone, at_once) for each in who)
+    leaving = (replace(each, phase=Phase.LEAVING, ready=False, since=now) for each in who)
+    return _with(table, *leaving), tuple(Leave(each.number, alone, at_once) for each in who)
 
 
 def _find(table: Table, number: int) -> Worker | None:
     return next((each for each in table.workers if each.number == number), None)
 
 
-def _changed(
-    table: Table,
-    number: int,
-    *,
-    phase: Phase | None = None,
-    ready: bool | None = None,
-    since: float | None = None,
-    silent: int | None = None,
-) -> Table:
-    """The table with something else in the line of one worker."""
-    given = {"phase": phase, "ready": ready, "since": since, "silent": silent}
-    new = {name: value for name, value in given.items() if value is not None}
-    return replace(
-        table,
-        workers=tuple(replace(each, **new) if each.number == number else each for each in table.workers),  # type: ignore[arg-type]
-    )
+def _with(table: Table, *changed: Worker) -> Table:
+    """The table with these workers in their lines."""
+    new = {each.number: each for each in changed}
+    return replace(table, workers=tuple(new.get(each.number, each) for each in table.workers))
 
 
 def in_turn(table: Table, last: int) -> list[Worker]:
