@@ -26,13 +26,17 @@ SCENARIOS = (
     "news_after_children",
 )
 
+OF_GRPC = "Other threads are currently calling into gRPC, skipping fork() handlers"
+"""What gRPC says, and does, where a fork meets a call that has not yet left its core: the child makes its own anyway."""
+
 
 @pytest.mark.timeout(120)
 def test_forks(fleet) -> None:
     """One fleet for all of them: what takes time is starting it."""
     with ThreadPoolExecutor(2) as threads:
         outs = dict(zip(SCENARIOS, threads.map(lambda name: fleet.run(str(FORKING), name), SCENARIOS), strict=True))
-    assert outs == dict.fromkeys(SCENARIOS, "ok\n"), "nothing but this is written, to either output"
+    said = {name: [line for line in out.splitlines() if OF_GRPC not in line] for name, out in outs.items()}
+    assert said == dict.fromkeys(SCENARIOS, ["ok"]), "nothing but this is written, to either output"
 
 
 def test_where_forks_cannot_work_it_is_said(fleet) -> None:
