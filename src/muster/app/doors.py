@@ -36,8 +36,13 @@ def checked(protocols: Iterable[str] | None) -> tuple[str, ...] | None:
 
 
 def doors(protocols: Iterable[str], first: tuple[str, int, str | None], second: Second) -> tuple[Door, ...]:
-    """`first`: the name, port and advertised address of the service's own protocol."""
+    """`first`: the name, port and advertised address of the service's own protocol.
+
+    Raises Rejected where the second would have the first one's name.
+    """
     name, port, advertise = first
+    if second.name == name:
+        raise Rejected(f"second: both protocols would be called {name!r}: who reads one name expects one protocol")
     found = [Door(protocol, name, port, advertise) for protocol in list(protocols)[:1]]
     for protocol in list(protocols)[1:]:
         where = second.advertise or (advertise and _host(advertise))
