@@ -159,6 +159,7 @@ def test_no_key_is_both_known_and_ignored() -> None:
         ({"bind_addr": '{{ GetInterfaceIP "eth0" }}'}, "bind_addr"),
         ({"ports": {"http": 65536}}, "ports.http: Expected int <= 65535"),
         ({"ports": {"http": -1}}, "without its HTTP port an agent is of no use"),
+        ({"data_dir": ""}, "data_dir '': the path of a directory is expected"),
         ({"log_level": "loud"}, "log_level 'loud': trace, debug, info, warn and error are known"),
         ({"limits": {"http_max_conns": 0}}, "limits.http_max_conns: Expected int >= 1"),
         ({"limits": {"http_head_timeout": "soon"}}, "limits.http_head_timeout"),

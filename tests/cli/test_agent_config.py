@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import urllib.request
 from pathlib import Path
@@ -27,7 +28,8 @@ def test_options_win_over_files_and_files_over_defaults(muster: Command, tmp_pat
     options = ("--http", "127.0.0.1:0", "--node", "of-the-option", "--config", str(file), "--json")
     with muster.staying("agent", *options) as agent:
         running = json.loads(agent.line())
-        assert running.keys() == {"url", "address"}
+        assert running.keys() == {"url", "address", "dns"}
+        assert running["dns"] is None
         config = ask(running["address"], "/v1/agent/self")["Config"]
         assert (config["NodeName"], config["Datacenter"]) == ("of-the-option", "of-the-file")
         assert list(ask(running["address"], "/v1/agent/services")) == ["web"]
@@ -67,6 +69,29 @@ def test_without_a_configuration_a_hangup_ends_it(muster: Command) -> None:
     with muster.staying("agent", "--http", "127.0.0.1:0") as agent:
         agent.line()
         assert agent.end(signal.SIGHUP) == 0
+
+
+def test_it_says_where_dns_is(muster: Command, tmp_path: Path) -> None:
+    write(tmp_path / "a.json", domain="corp.test")
+    options = ("--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--config", str(tmp_path))
+    with muster.staying("agent", *options) as agent:
+        assert re.match(r"agent at consul://127.0.0.1:\d+, DNS at 127.0.0.1:\d+  ", agent.line())
+        agent.said("DNS for corp.test is at")
+        assert agent.end() == 0
+    with muster.staying("agent", *options, "--json") as agent:
+        assert re.fullmatch(r"127.0.0.1:\d+", json.loads(agent.line())["dns"])
+        assert agent.end() == 0
+
+
+def test_options_are_held_to_what_files_are(muster: Command) -> None:
+    for option, value, complaint in (
+        ("--node", "", "node_name '': a name"),
+        ("--datacenter", "a b", "datacenter 'a b': letters"),
+        ("--data-dir", "", "data_dir '': the path"),
+    ):
+        done = muster("agent", "--http", "127.0.0.1:0", option, value)
+        assert done.status == 1
+        assert done.error.startswith(f"the command line: {complaint}")
 
 
 def test_what_is_wrong_is_one_line(muster: Command, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("muster.agent")
 
 _HTTP = "127.0.0.1:8500"
+_KEYS = {"node": "node_name"}
+"""What configuration files call options that have other names there."""
 
 
 def agent(
@@ -55,7 +57,7 @@ def agent(
         str | None, typer.Option(metavar="NAME", help="The datacenter's name. Default: dc1.", show_default=False)
     ] = None,
     data_dir: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="Keep everything in this directory, so that it is there after a restart or a crash. Default: memory "
@@ -97,17 +99,15 @@ def agent(
 
     Example: **muster agent --http 127.0.0.1:8500**
     """
-    options = {"dns": dns, "node": node, "datacenter": datacenter, "data_dir": data_dir}
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    if scripts:
-        given["enable_script_checks"] = True
+    options = {"node": node, "datacenter": datacenter, "data_dir": data_dir, "enable_script_checks": scripts or None}
+    given = {name: value for name, value in options.items() if value is not None}
     if proxy is not None:
-        _refuse_with_proxy([*given, *(["config"] if config else [])])
+        _refuse_with_proxy([*given, *(["dns"] if dns else []), *(["config"] if config else [])])
         tell_more()
         raise typer.Exit(run(_stand_before(proxy, http or _HTTP, as_json)))
     chosen = level_is_chosen()
     tell_more()
-    read = partial(_settings, config or (), given if http is None else {**given, "http": http}, chosen)
+    read = partial(_settings, config or (), given, http, dns, chosen)
     raise typer.Exit(run(_stay(read, bool(config), as_json)))
 
 
@@ -117,15 +117,15 @@ def _refuse_with_proxy(options: Sequence[str]) -> None:
         raise BadConfiguration(f"{named}: the agent that --proxy names has its own: leave them out")
 
 
-def _settings(config: Sequence[Path], given: Mapping[str, Any], level_chosen: bool) -> Settings:
+def _settings(
+    config: Sequence[Path], given: Mapping[str, Any], http: str | None, dns: str | None, level_chosen: bool
+) -> Settings:
     """What the files say, and the command line over them."""
     from muster.agent.config import read_settings
-    from muster.agent.dns import DNS
 
-    read = read_settings(config, scripts="enable_script_checks" in given)
-    if "dns" in given and isinstance(read.dns, DNS):
-        given = {**given, "dns": replace(read.dns, address=given["dns"])}
-    settings = replace(read, **given)
+    settings = read_settings(config, {_KEYS.get(name, name): value for name, value in given.items()}, dns=dns)
+    if http is not None:
+        settings = replace(settings, http=http)
     if not level_chosen:
         follow(settings.log_level)
     return settings
@@ -138,7 +138,7 @@ async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) ->
         hung_up = partial(_reload, running) if has_files else None
         leaving = tasks.create_task(_end_when_left(running))
         try:
-            return await until_signalled(partial(_tell, "agent", running, as_json), hung_up=hung_up)
+            return await until_signalled(partial(_tell, running, as_json), hung_up=hung_up)
         finally:
             leaving.cancel()
 
@@ -160,11 +160,19 @@ async def _stand_before(upstream: str, http: str, as_json: bool) -> int:
     from muster.agent.proxy import Proxy
 
     async with Proxy(upstream, http) as running:
-        return await until_signalled(partial(_tell, "proxy", running, as_json))
+        return await until_signalled(partial(_tell_of_proxy, running, as_json))
 
 
-def _tell(what: str, running: Agent | Proxy, as_json: bool) -> None:
+def _tell(running: Agent, as_json: bool) -> None:
+    if as_json:
+        print_json({"url": running.url, "address": running.address, "dns": running.dns_address}, indent=None)
+    else:
+        dns = f", DNS at {running.dns_address}" if running.dns_address else ""
+        print_line(f"agent at {running.url}{dns}  (Ctrl-C ends it)")
+
+
+def _tell_of_proxy(running: Proxy, as_json: bool) -> None:
     if as_json:
         print_json({"url": running.url, "address": running.address}, indent=None)
     else:
-        print_line(f"{what} at {running.url}  (Ctrl-C ends it)")
+        print_line(f"proxy at {running.url}  (Ctrl-C ends it)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -12,12 +13,14 @@ from muster.agent.dns.settings import DNS, Authority
 from muster.model.errors import BadConfiguration
 from muster.registry.consul.duration import parse_duration
 
+_DOMAIN = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
+
 
 def dns_settings(said: ConfigFile, address: str, files: str) -> DNS | str:
     """DNS at `address` as files want it; the address alone where they say no more. Raises BadConfiguration."""
     more = _given(said.dns_config, files)
     if said.domain is not None:
-        more["domain"] = said.domain
+        more["domain"] = _domain(said.domain, files)
     if said.recursors:
         more["recursors"] = tuple(said.recursors)
     return DNS(address, **more) if more else address
@@ -34,6 +37,12 @@ def _given(said: DNSKeys, files: str) -> dict[str, Any]:
     if said.soa is not None:
         given["soa"] = Authority(**msgspec.structs.asdict(said.soa))
     return given
+
+
+def _domain(text: str, files: str) -> str:
+    if not _DOMAIN.fullmatch(text):
+        raise BadConfiguration(f"{files}: domain {text!r}: a domain name is expected")
+    return text
 
 
 def _seconds(key: str, value: Duration, files: str) -> float:

@@ -15,6 +15,7 @@ Port = Annotated[int, Meta(ge=-1, le=65535)]
 """-1 is "none", as Consul has it."""
 
 Count = Annotated[int, Meta(ge=1)]
+Amount = Annotated[int, Meta(ge=0, lt=2**31)]
 Duration = str | float
 """Go's (`10s`, `1m30s`), or a number of seconds."""
 
@@ -48,10 +49,10 @@ class LimitKeys(Struct, frozen=True, kw_only=True):
 class SOAKeys(Struct, frozen=True, kw_only=True):
     """`muster.agent.dns.settings.Authority`."""
 
-    refresh: int = 3600
-    retry: int = 600
-    expire: int = 86400
-    min_ttl: int = 0
+    refresh: Amount = 3600
+    retry: Amount = 600
+    expire: Amount = 86400
+    min_ttl: Amount = 0
 
 
 class DNSKeys(Struct, frozen=True, kw_only=True):
@@ -60,8 +61,8 @@ class DNSKeys(Struct, frozen=True, kw_only=True):
     node_ttl: Duration | None = None
     service_ttl: dict[str, Duration] | None = None
     only_passing: bool | None = None
-    udp_answer_limit: int | None = None
-    a_record_limit: int | None = None
+    udp_answer_limit: Amount | None = None
+    a_record_limit: Amount | None = None
     enable_truncate: bool | None = None
     enable_additional_node_meta_txt: bool | None = None
     soa: SOAKeys | None = None

@@ -37,21 +37,28 @@ _LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning"
 _LEVELS |= {"err": "error", "error": "error"}
 
 
-def read_settings(places: Iterable[Path], *, scripts: bool = False) -> Settings:
+_OPTIONS = "the command line"
+
+
+def read_settings(
+    places: Iterable[Path], options: Mapping[str, Any] | None = None, *, dns: str | None = None
+) -> Settings:
     """What the files among `places`, and those in the folders among them, say. Blocks while it reads them.
 
-    Later files win, as in Consul: maps are joined, services and checks of all files count. Keys of Consul's that mean
+    Later files win, as in Consul: maps are joined, services and checks of all files count. `options`, keys of a file
+    with their values, win over all files; `dns` is where DNS is answered whatever they say. Keys of Consul's that mean
     nothing to one node are named in a warning. Raises BadConfiguration, whose text has the file, the key and, for an
-    unknown one, the nearest known one. With `scripts`, checks may run programs whatever the files say.
+    unknown one, the nearest known one.
     """
     files = [(str(file), _spelled(file)) for file in find_files(places)]
-    each = [(file, _settings(_converted(file, content), file)) for file, content in files]
+    if options:
+        files.append((_OPTIONS, dict(options)))
+    each = [(file, _settings(_converted(file, content), file, dns)) for file, content in files]
     joined: dict[str, Any] = {}
     for _, content in files:
         joined = _joined(joined, content)
     together = ", ".join(file for file, _ in files)
-    settings = _settings(_converted(together, joined), together)
-    settings = replace(settings, enable_script_checks=settings.enable_script_checks or scripts)
+    settings = _settings(_converted(together, joined), together, dns)
     validate((Defined(file, said.services, said.checks) for file, said in each), settings.refuse_defined_scripts)
     return settings
 
@@ -83,7 +90,7 @@ def _join(first: Any, second: Any) -> Any:
     return second
 
 
-def _settings(said: ConfigFile, files: str) -> Settings:
+def _settings(said: ConfigFile, files: str, dns: str | None) -> Settings:
     def valid(key: str, value: str | None, check: Callable[[str], _T]) -> _T | None:
         try:
             return None if value is None else check(value)
@@ -93,13 +100,13 @@ def _settings(said: ConfigFile, files: str) -> Settings:
     client = valid("client_addr", said.client_addr, _address) or _LOOPBACK
     return Settings(
         http=_http(said, client, files),
-        dns=_dns(said, client, files),
+        dns=_dns(said, client, files) if dns is None else dns_settings(said, dns, files),
         node=valid("node_name", said.node_name, _node_name),
         node_id=valid("node_id", said.node_id, _node_id),
         node_meta=_node_meta(said.node_meta, files),
         address=valid("advertise_addr", said.advertise_addr, _address) or valid("bind_addr", said.bind_addr, _bound),
         datacenter=valid("datacenter", said.datacenter, _datacenter) or DEFAULT_DATACENTER,
-        data_dir=said.data_dir,
+        data_dir=valid("data_dir", said.data_dir, _directory),
         log_level=valid("log_level", said.log_level, _level),
         limits=_limits(said.limits, files),
         enable_script_checks=said.enable_script_checks,
@@ -153,6 +160,13 @@ def _datacenter(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
         raise ValueError("letters, digits, - and _ are allowed")
     return text.lower()
+
+
+def _directory(text: str) -> str:
+    """Not the empty one, which would be the present directory and is rather a variable that nobody set."""
+    if not text:
+        raise ValueError("the path of a directory is expected")
+    return text
 
 
 def _node_meta(meta: dict[str, str], files: str) -> dict[str, str]:
