@@ -11,7 +11,7 @@ from muster.model.check import CheckState
 from muster.model.service import Registration
 from muster.registry.protocol import Clustered, Registrar, Registry
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Writes under way in one registry: an agent is no faster with more."""
 
 

@@ -9,6 +9,7 @@ gomicro.py     what Go Micro hides in tags   blocking.py    the rules of the ind
 answers.py     from an HTTP status to an error that says who must act
 rights.py      which access rule is missing  token.py       the token, from a file that may change
 client.py      one agent's HTTP API          agents.py      several agents: reads fail over, writes stay
+lanes.py       connections for heartbeats
 slots.py       which names block or are polled
 discovery.py   reading, by blocking queries   datacenters.py  one after the other, where the first has nobody
 registrar.py   writing, at one agent         members.py      whether other machines are in the cluster

@@ -78,7 +78,7 @@ class ConsulRegistrar:
 
     async def _put_status(self, agent: Client, check: str, status: str, output: str) -> Answer:
         body = msgspec.json.encode(CheckUpdate(status=status, output=output))
-        return await agent.write(self._request("PUT", f"{_CHECK}/update/{_segment(check)}", body))
+        return await agent.repeat(self._request("PUT", f"{_CHECK}/update/{_segment(check)}", body))
 
     async def _checks_of(self, agent: Client, instance_id: str, rule: str) -> Mapping[str, HealthCheck]:
         """The agent's checks of the instance, by id.
