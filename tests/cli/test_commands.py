@@ -66,6 +66,14 @@ def test_instances_explained(muster: Command, greeter: str) -> None:
     assert row.split()[:5] == [instance["id"], instance["address"], "next", "passing", "ready"]
 
 
+def test_a_picker_that_hashes_is_explained_by_key(muster: Command, greeter: str) -> None:
+    explained = muster("instances", "greeter", "--registry", greeter, "--explain", "--picker", "maglev", "--key", "me")
+    assert explained.status == 0, explained.err
+    assert explained.out.splitlines()[1].split()[2] == "next"
+    wrong = muster("instances", "greeter", "--registry", greeter, "--explain", "--picker", "maglevv")
+    assert (wrong.status, "unknown picker 'maglevv'" in wrong.err) == (1, True)
+
+
 @pytest.mark.parametrize("option", [[], ["--explain"]])
 def test_instances_of_nobody(muster: Command, registry: str, option: list[str]) -> None:
     done = muster("instances", "greeter", "--registry", registry, *option)

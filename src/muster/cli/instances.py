@@ -19,7 +19,11 @@ from muster.model.snapshot import Absent, Answer
 Explain = Annotated[bool, typer.Option("--explain", help="Say why each instance would be called, or not.")]
 Key = Annotated[
     str | None,
-    typer.Option("--key", metavar="KEY", help="With --explain: whose call it is, for policies that hash."),
+    typer.Option("--key", metavar="KEY", help="With --explain: whose call it is, for pickers that hash."),
+]
+Picker = Annotated[
+    str | None,
+    typer.Option("--picker", metavar="NAME", help="With --explain: who chooses, such as maglev."),
 ]
 Schema = Annotated[bool, typer.Option("--schema", help="Print what its typed handlers take and give, as JSON Schema.")]
 
@@ -29,6 +33,7 @@ def instances(
     registry: RegistryURL = None,
     explain: Explain = False,
     key: Key = None,
+    picker: Picker = None,
     schema: Schema = False,
     as_json: AsJSON = False,
 ) -> None:
@@ -43,7 +48,7 @@ def instances(
         print_json(run(_schema(name, registry)), indent=None if as_json else 2)
         return
     if explain:
-        _print_explanation(run(_explain(name, registry, key)), as_json)
+        _print_explanation(run(_explain(name, registry, key, picker)), as_json)
         return
     answer = run(_ask(name, registry))
     if isinstance(answer, Absent):
@@ -63,11 +68,13 @@ def _print_explanation(explanation: Explanation, as_json: bool) -> None:
         note("so few instances are well that others would be called too")
 
 
-async def _explain(name: str, registry: str | None, key: str | None) -> Explanation:
-    from muster import Client
+async def _explain(name: str, registry: str | None, key: str | None, picker: str | None) -> Explanation:
+    from muster import Balancing, Client
 
-    async with Client(registry, observe=ignore) as client:
-        if isinstance(await client.snapshot(name), Absent):
+    balancing = Balancing() if picker is None else Balancing(picker)
+    async with Client(registry, balancing=balancing, observe=ignore) as client:
+        # Who calls by an override does not ask the registry.
+        if not client.overridden(name) and isinstance(await client.snapshot(name), Absent):
             raise NoInstances(name, "nobody is registered under that name")
         return await client.explain(name, key=key)
 
