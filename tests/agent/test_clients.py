@@ -8,14 +8,16 @@ import shutil
 import subprocess
 
 import pytest
+from tests.interop.needed import needed
 
 from muster.agent import Agent
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 async def test_curl(agent: Agent) -> None:
+    needed("curl", shutil.which("curl"), "your system's package manager")
+
     async def curl(*arguments: str) -> str:
         command = ["curl", "--silent", "--show-error", "--max-time", "10", *arguments]
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
