@@ -84,15 +84,6 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
         lanes.close()
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
-    async with Scripted([Send(answer().data, close=True), answer()]) as server:
-        lanes = lanes_to(server)
-        assert await lanes.put("/", HEADERS, b"")
-        await server.until(lambda server: server.gone == 1)
-        assert await lanes.put("/", HEADERS, b"")
-        lanes.close()
-
-
 async def test_an_answer_that_comes_in_pieces() -> None:
     async with Scripted([Hang(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")]) as server:
         lanes = lanes_to(server)

@@ -103,7 +103,7 @@ class _Lane(asyncio.Protocol):
             self.close()
         self._answer(self._parser.get_status_code() == 200)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._answer(False)
 
