@@ -73,6 +73,7 @@ async def test_registrations_are_refused_in_the_same_words(both: Any) -> None:
 SERVICES: list[dict[str, Any]] = [
     {"Name": "bare"},
     {"Name": "tagged", "Tags": ["b", "a", "b", ""], "Port": 80},
+    {"Name": "nulls", "Tags": [None, "a"], "Meta": {"k": None}, "Check": {"TTL": "10s", "Header": None}},
     {"Name": "ipv4", "Address": "10.0.0.1", "Port": 80, "Meta": {"k": "v"}},
     {"Name": "ipv6", "Address": "fd00::1", "Port": 80},
     {"Name": "host", "Address": "host.example", "Port": -1},

@@ -154,6 +154,7 @@ class Agent:
         api.set_result(API(state))
         if settings.dns is not None:
             self._dns = await stack.enter_async_context(serving_dns(state, settings.dns))
+            in_force.dns_port = self._dns.port
         return bound
 
 

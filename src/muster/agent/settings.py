@@ -93,12 +93,13 @@ def _nobody_to_end_it() -> None:
 
 class InForce:
     """What may change while an agent runs: the limits, and why no programs may be run as checks (empty where they may);
-    how to have its configuration read again, and how to say that it is to end.
+    how to have its configuration read again, and how to say that it is to end; and the port of DNS, -1 for none, known
+    once that is there.
 
     `reload` blocks while it reads files. It raises BadConfiguration, and then everything stays as it was.
     """
 
-    __slots__ = ("leave", "limits", "refuse_scripts", "reload")
+    __slots__ = ("dns_port", "leave", "limits", "refuse_scripts", "reload")
 
     def __init__(
         self,
@@ -108,5 +109,6 @@ class InForce:
     ) -> None:
         self.limits = limits or Limits()
         self.refuse_scripts = SCRIPTS_DISABLED
+        self.dns_port = -1
         self.reload = reload
         self.leave = leave

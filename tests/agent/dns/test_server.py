@@ -238,6 +238,7 @@ async def test_recursors_are_asked_for_what_is_outside(ask: Any) -> None:
         async with Agent("127.0.0.1:0", dns=settings) as agent:
             assert agent.dns_address is not None
             port = int(agent.dns_address.rpartition(":")[2])
+            assert (await ask(agent.address, "GET", "/v1/agent/self")).json["DebugConfig"]["DNSPort"] == port
             body = {"Name": "outer", "Address": "www.example.com", "Port": 80}
             await ask(agent.address, "PUT", "/v1/agent/service/register", body)
             outside = await udp(port, dns.message.make_query("www.example.com", "A"))

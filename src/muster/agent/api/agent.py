@@ -33,7 +33,7 @@ def about(state: State, request: Request) -> Answer:
                 server=True,
                 version=API_VERSION,
             ),
-            debug_config=_debug_config(identity),
+            debug_config=_debug_config(identity, state.in_force.dns_port),
             coord={"Vec": [0.0] * 8, "Error": 1.5, "Adjustment": 0.0, "Height": 1e-05},
             member=_member(identity),
             stats=_stats(state),
@@ -78,7 +78,7 @@ def _member(identity: Identity) -> wire.Member:
     )
 
 
-def _debug_config(identity: Identity) -> dict[str, Any]:
+def _debug_config(identity: Identity, dns_port: int) -> dict[str, Any]:
     """The part of Consul's runtime configuration that clients are known to look at."""
     return {
         "ACLsEnabled": False,
@@ -87,7 +87,7 @@ def _debug_config(identity: Identity) -> dict[str, Any]:
         "CheckUpdateInterval": "5m0s",
         "ClientAddrs": [identity.address],
         "Datacenter": identity.datacenter,
-        "DNSPort": -1,
+        "DNSPort": dns_port,
         "GRPCPort": -1,
         "HTTPAddrs": [f"tcp://{identity.server}"],
         "HTTPPort": identity.port,

@@ -35,11 +35,13 @@ _GO_TYPES = {"int": "int", "str": "string", "bool": "bool", "array": "[]string",
 
 
 class _Field(NamedTuple):
-    """A key as Consul spells it, and the struct in its value, if any: directly, in a list or in a map."""
+    """A key as Consul spells it, and the struct in its value, if any: directly, in a list or in a map. `of_texts`: the
+    value is a list or a map of strings."""
 
     key: str
     struct: type[Wire] | None
     in_map: bool
+    of_texts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +172,25 @@ def _fold(value: dict[str, Any], kind: type[Wire], dialect: Dialect) -> dict[str
                 continue
             raise _UnknownField(key)
         if inner is not None:
-            folded[known.key] = inner if known.struct is None else _fold_inner(inner, known, dialect)
+            folded[known.key] = _without_nulls(inner) if known.of_texts else _fold_inner(inner, known, dialect)
     return folded
 
 
+def _without_nulls(inner: Any) -> Any:
+    """The same with empty strings for nulls, as Go reads them."""
+    if isinstance(inner, list):
+        return ["" if element is None else element for element in inner]
+    if isinstance(inner, dict):
+        return {key: "" if element is None else element for key, element in inner.items()}
+    return inner
+
+
 def _fold_inner(inner: Any, known: _Field, dialect: Dialect) -> Any:
+    if known.struct is None:
+        return inner
     if isinstance(inner, list):
         return [_fold_inner(element or {}, known._replace(in_map=False), dialect) for element in inner]
-    if not isinstance(inner, dict) or known.struct is None:
+    if not isinstance(inner, dict):
         return inner
     if known.in_map:
         return {key: _fold_inner(element, known._replace(in_map=False), dialect) for key, element in inner.items()}
@@ -188,7 +201,9 @@ def _fold_inner(inner: Any, known: _Field, dialect: Dialect) -> Any:
 def _fields(kind: type[Wire]) -> dict[str, _Field]:
     hints = get_type_hints(kind)
     return {
-        known.encode_name.lower(): _Field(known.encode_name, *_struct_in(hints[known.name]))
+        known.encode_name.lower(): _Field(
+            known.encode_name, *_struct_in(hints[known.name]), _is_of_texts(hints[known.name])
+        )
         for known in msgspec.structs.fields(kind)
     }
 
@@ -203,6 +218,11 @@ def _struct_in(hint: Any) -> tuple[type[Wire] | None, bool]:
             if struct is not None:
                 return struct, in_map or inner_map
     return None, False
+
+
+def _is_of_texts(hint: Any) -> bool:
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return list[str] in kinds or dict[str, str] in kinds
 
 
 def _go_mismatch(error: str, kind: type[Wire]) -> str:
