@@ -27,7 +27,7 @@ SCENARIOS = (
 )
 
 OF_GRPC = "Other threads are currently calling into gRPC, skipping fork() handlers"
-"""What gRPC says, and does, where a fork meets a call that has not yet left its core: the child makes its own anyway."""
+"""What gRPC says, and does, where a fork meets a call that is still in its core: the child begins anew anyway."""
 
 
 @pytest.mark.timeout(120)
@@ -36,7 +36,7 @@ def test_forks(fleet) -> None:
     with ThreadPoolExecutor(2) as threads:
         outs = dict(zip(SCENARIOS, threads.map(lambda name: fleet.run(str(FORKING), name), SCENARIOS), strict=True))
     said = {name: [line for line in out.splitlines() if OF_GRPC not in line] for name, out in outs.items()}
-    assert said == dict.fromkeys(SCENARIOS, ["ok"]), "nothing but this is written, to either output"
+    assert said == {name: ["ok"] for name in SCENARIOS}, "nothing but this is written, to either output"
 
 
 def test_where_forks_cannot_work_it_is_said(fleet) -> None:
