@@ -129,9 +129,7 @@ class Cluster(Memory):
 
 @pytest.mark.anyio
 async def test_a_loopback_address_is_refused_by_a_cluster_that_is_reached_on_this_machine() -> None:
-    with pytest.raises(
-        BadConfiguration, match=r"with 2 other machines.*to 127\.0\.0\.1 if this"
-    ):
+    with pytest.raises(BadConfiguration, match=r"with 2 other machines.*to 127\.0\.0\.1 if this"):
         await advertised(("127.0.0.1", 9000), None, LOCAL, Cluster(2))
     for others in (0, None):
         assert await advertised(("127.0.0.1", 9000), None, LOCAL, Cluster(others)) == ("127.0.0.1", 9000)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -105,6 +106,24 @@ def test_its_files_are_in_order(kind: Kind) -> None:
     assert {".gitignore", ".dockerignore", "README.md", "tests/test_service.py"} <= files.keys()
     for path, text in files.items():
         assert not re.search(r"(?<![a-z_])_[a-z]+(_[a-z]+)*_(?![a-z_])", path + text), path
+
+
+def test_a_name_may_look_like_a_placeholder() -> None:
+    files = project("a_module_b", TYPED)
+    assert 'client.service(Say, "a_module_b")' in files["tests/test_service.py"]
+    assert '"a_module_b.service:service"' in files["Dockerfile"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_it_can_be_installed(kind: Kind, tmp_path: Path) -> None:
+    write(tmp_path, project(NAME, kind))
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert wheel.name.startswith("order_history-0.1.0-")
+    with ZipFile(wheel) as packed:
+        assert {f"order_history/{name}.py" for name in ("__init__", "service")} <= set(packed.namelist())
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

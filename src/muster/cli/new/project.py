@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -46,7 +47,8 @@ FASTAPI = Kind(
 
 def project(name: str, kind: Kind) -> dict[str, str]:
     """The text of every file, by its path in the project. Raises Misuse for a name that cannot be used."""
-    words = _words(kind) | {"_name_": name, "_module_": package_of(name)}
+    names = {"_name_": name, "_module_": package_of(name)}
+    words = names | {word: _replaced(text, names) for word, text in _words(kind).items()}
     templates = files("muster.cli.new") / "templates"
     return {
         _replaced(path.removesuffix(_SUFFIX), words): _replaced(text, words)
@@ -56,7 +58,7 @@ def project(name: str, kind: Kind) -> dict[str, str]:
 
 
 def _words(kind: Kind) -> dict[str, str]:
-    """What stands for what the kind decides; it comes before the names, which are part of it."""
+    """What the kind decides; the names may be part of it."""
     host, port = kind.listens
     return {
         "_needs_": _quoted(kind.needs),
@@ -82,6 +84,5 @@ def _quoted(items: tuple[str, ...]) -> str:
 
 
 def _replaced(text: str, words: Mapping[str, str]) -> str:
-    for placeholder, word in words.items():
-        text = text.replace(placeholder, word)
-    return text
+    """In one pass, since a name may contain what stands for another one."""
+    return re.sub("|".join(words), lambda found: words[found[0]], text)
