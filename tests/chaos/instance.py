@@ -31,7 +31,7 @@ class Say(SayServicer):
 
 
 label, registry = sys.argv[1:]
-service = muster.Service("greeter", registry=registry, timing=muster.Timing(beat=0.5, drain=1.0, stop=3.0))
+service = muster.Service("greeter", registry=registry, timing=muster.Timing(beat=0.5, stop=5.0))
 service.add(add_SayServicer_to_server, Say(label))
 
 

@@ -24,6 +24,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 Do = Callable[[], Awaitable[None]]
 
+RATE = 500
+"""Calls a second, as `load.py` sends them."""
+
+ATTEMPT = 2.0
+"""Seconds that it gives an attempt."""
+
 AWAY = 30.0
 """Seconds without a registry."""
 
@@ -41,8 +47,9 @@ async def test_one_is_killed_and_a_stranger_takes_its_port(scene: Any, agent: Ag
         await _all_serve(scene, "bc", safe, unsafe)
     assert safe.problems == []
     assert all(a.id in problem and "Stream removed" in problem for problem in unsafe.problems)
-    assert all(began < killed + 0.5 for began, _ in unsafe.failed)
-    assert len(unsafe.failed) <= 25, "what it got within 0.3 s"
+    noticed = unsafe.ejected[a.id]
+    assert all(began <= noticed for began, _ in unsafe.failed)
+    assert len(unsafe.failed) <= 25 + RATE * (noticed - killed), "what is sent while the machine is busy elsewhere"
     assert "called" not in stranger.end()
 
 
@@ -53,13 +60,14 @@ async def test_one_hangs(scene: Any, agent: Agent) -> None:
         await _all_serve(scene, "abc", ends)
         a.signal(signal.SIGSTOP)
         await scene.until(lambda: a.id in ends.ejected)
-        missed = ends.attempts_failed
+        await asyncio.sleep(ATTEMPT + 0.5)  # until those in flight then have ended
+        missed = ends.faults[a.id]
         await asyncio.sleep(1.0)
-        late = ends.attempts_failed - missed
+        late = ends.faults[a.id] - missed
         a.signal(signal.SIGCONT)
         await _all_serve(scene, "a", ends)
     assert ends.problems == []
-    assert late <= 500 * 0.5, "those that were in flight when it was ejected"
+    assert late <= 1, "a trial"
 
 
 async def test_all_are_restarted_one_after_the_other(scene: Any, agent: Agent) -> None:
@@ -73,7 +81,7 @@ async def test_all_are_restarted_one_after_the_other(scene: Any, agent: Agent) -
             assert status == 0
         await _all_serve(scene, "ABC", ends)
     assert ends.problems == []
-    assert ends.attempts_failed == 0
+    assert not ends.faults
 
 
 async def test_all_are_replaced_at_once(scene: Any, agent: Agent) -> None:
@@ -95,14 +103,14 @@ async def test_all_are_replaced_at_once(scene: Any, agent: Agent) -> None:
 
 async def test_one_fails_three_in_ten_and_ones_health_flaps(scene: Any, agent: Agent) -> None:
     """Idempotent calls: none fails."""
-    _, b, _ = await scene.instances(agent.url, "flaky", "b", "c")
+    flaky, b, _ = await scene.instances(agent.url, "flaky", "b", "c")
     async with scene.load(agent.url, "idempotent") as (ends,):
         for out in (True, False, True, False, True, False):
             await _maintain(agent.url, b, out)
             await asyncio.sleep(0.5)
         await _all_serve(scene, "bc", ends)
     assert ends.problems == []
-    assert ends.attempts_failed > 10, "it did fail them"
+    assert ends.faults[flaky.id] > 10, "it did fail them"
     assert sorted(ends.healths[b.id]) == [False, True], "the client saw it flap"
 
 
@@ -156,7 +164,6 @@ async def _outlive(scene: Any, registry: str, kill: Do, back: Do) -> None:
         await _heard_anew(scene, ends, before)
         await _all_serve(scene, "abc", ends)
     assert ends.problems == []
-    assert ends.sent > 500 * AWAY
 
 
 async def _heard_anew(scene: Any, ends: Any, before: int) -> None:

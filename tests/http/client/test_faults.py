@@ -30,17 +30,24 @@ URL = "http://greeter/work"
 PER_SECOND = 500
 TICK = 0.005
 
+MOST = 100
+"""Requests under way, which take 2 ms each where the machine has time. Where it has not, more would be an overload."""
+
+ATTEMPT = 2.0
+"""Seconds for an attempt where it has an end: more than a busy machine keeps a process waiting."""
+
 
 @dataclass
 class Load:
-    """Requests at a steady rate, whatever becomes of them: after a stall of this machine those that are due at once."""
+    """Requests at a steady rate, whatever becomes of them. What a busy machine has missed is caught up with as far as
+    `MOST` allows."""
 
     transport: HTTPTransport
     method: str = "GET"
-    sent: int = 0
     by: Counter[str] = field(default_factory=Counter)
     refused: list[int] = field(default_factory=list)
     failed: list[Exception] = field(default_factory=list)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def ended(self) -> int:
@@ -74,6 +81,11 @@ class Load:
             while self.ended < wanted:
                 await asyncio.sleep(TICK)
 
+    async def until_answered(self) -> None:
+        """Returns when those that are under way now have ended."""
+        if self.running:
+            await asyncio.wait({*self.running})
+
     async def until_all_serve(self, ids: str) -> None:
         before = self.by.copy()
         async with asyncio.timeout(20):
@@ -88,12 +100,13 @@ class Load:
             running.cancel()
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
-        began = time.monotonic()
+        began, due = time.monotonic(), 0
         while True:
-            due = int((time.monotonic() - began) * PER_SECOND) - self.sent
-            for _ in range(due):
-                group.create_task(self.one())
-            self.sent += due
+            before, due = due, int((time.monotonic() - began) * PER_SECOND)
+            for _ in range(min(due - before, MOST - len(self.running))):
+                task = group.create_task(self.one())
+                self.running.add(task)
+                task.add_done_callback(self.running.discard)
             await asyncio.sleep(TICK)
 
 
@@ -101,6 +114,14 @@ async def three(world: Any, *ids: str) -> list[Any]:
     processes = await asyncio.gather(*(world.process(each) for each in ids or "abc"))
     world.book.know("greeter", *(process.instance for process in processes))
     return list(processes)
+
+
+async def kill(process: Any) -> float:
+    """Returns when it is dead, with the seconds that it took: a busy machine lets it live on for a while."""
+    began = time.monotonic()
+    process.signal(signal.SIGKILL)
+    await asyncio.to_thread(process.popen.wait)
+    return time.monotonic() - began
 
 
 async def ejected(world: Any, id: str) -> None:
@@ -124,11 +145,11 @@ async def test_one_is_killed_and_only_posts_that_were_in_it_fail(world: Any) -> 
     async with load.steady():
         await load.until_all_serve("abc")
         in_it = load.under_way("a")
-        processes[0].signal(signal.SIGKILL)
+        took = await kill(processes[0])
         await load.more(300)
     assert all(isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) for error in load.failed)
     assert all(error.__notes__ == [f"the instance was a at {processes[0].instance.address}"] for error in load.failed)
-    assert len(load.failed) <= in_it + 5, "a few more may be sent while the signal is on its way"
+    assert len(load.failed) <= in_it + 5 + PER_SECOND * took, "more may be sent while the signal is on its way"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -143,6 +164,7 @@ async def test_a_rolling_restart_fails_nothing(world: Any, method: str) -> None:
             leaving, processes[number] = processes[number], successor
             world.book.know("greeter", *(process.instance for process in processes))
             await load.until_all_serve(successor.id)
+            await load.until_answered()
             leaving.signal(signal.SIGTERM)
         await load.until_all_serve("def")
     assert load.went_well
@@ -152,7 +174,7 @@ async def test_a_rolling_restart_fails_nothing(world: Any, method: str) -> None:
 async def test_one_hangs_and_no_get_fails(world: Any) -> None:
     """With a limit for each attempt below that for the whole; and soon it is not asked any more."""
     processes = await three(world)
-    load = Load(await world.transport(policy=RetryPolicy(attempt_timeout=0.5), timeout=5.0))
+    load = Load(await world.transport(policy=RetryPolicy(attempt_timeout=ATTEMPT), timeout=15.0))
     async with load.steady():
         await load.until_all_serve("abc")
         processes[0].signal(signal.SIGSTOP)
@@ -170,12 +192,11 @@ async def test_a_stranger_takes_the_port_of_one_that_was_killed(world: Any, meth
     async with load.steady():
         await load.until_all_serve("abc")
         in_it = load.under_way("a")
-        processes[0].signal(signal.SIGKILL)
-        await asyncio.to_thread(processes[0].popen.wait)
+        took = await kill(processes[0])
         await world.process("stranger", processes[0].port)
         await load.more(300)
     assert not load.refused
-    assert len(load.failed) <= (in_it + 5 if method == "POST" else 0)
+    assert len(load.failed) <= (in_it + 5 + PER_SECOND * took if method == "POST" else 0)
     assert "stranger" not in load.by
 
 
