@@ -95,7 +95,7 @@ def _tellable(standing: Standing) -> tuple[object, ...]:
     return standing.state, standing.why, standing.checked, standing.registered_once
 
 
-def asked_of(loop: asyncio.AbstractEventLoop, gate: Gate) -> Gate:
+def asked_of(loop: asyncio.AbstractEventLoop, gate: Gate) -> Callable[[], Coroutine[Any, Any, None]]:
     """A register check for another thread's loop that is made on `loop`, where what it looks at belongs.
 
     Raises Unwell while that loop has not run since it was last asked: else it would find a heap of questions.
