@@ -22,7 +22,7 @@ def test_a_busy_fleet_is_not_called_critical(readers: str) -> None:
 def test_a_stricter_verdict_makes_an_outage_of_a_load_that_can_be_borne() -> None:
     found = came("90 % load", "critical above 0.1 s, readers without panic")
     assert found.most_critical > 5
-    assert found.answered < 95
+    assert found.answered < 97
 
 
 def test_one_that_is_blocked_is_the_only_one_that_goes() -> None:
