@@ -2,6 +2,7 @@
 
 several ---- 10.1.0.0/24 ---- registry      and a default route that leads elsewhere
 six ------- fd00:6::/64 ----- registry      no IPv4 at all
+both ------ 10.4.0.0/24, fd00:4::/64 ---- registry
 container -- 172.17.0.0/24 -- host ---- 10.3.0.0/24 ---- registry
 """
 
@@ -20,15 +21,17 @@ import pytest
 from tests.serve.namespaces import Namespaces, expected, refused
 
 HERE = Path(__file__).parent
-NAMES = ("registry", "several", "elsewhere", "six", "host", "container")
+NAMES = ("registry", "several", "elsewhere", "six", "both", "host", "container")
 LINKS = (
     (("several", "10.2.0.2/24"), ("elsewhere", "10.2.0.1/24")),
     (("several", "10.1.0.2/24"), ("registry", "10.1.0.1/24")),
     (("six", "fd00:6::2/64"), ("registry", "fd00:6::1/64")),
+    (("both", "10.4.0.2/24"), ("registry", "10.4.0.1/24")),
+    (("both", "fd00:4::2/64"), ("registry", "fd00:4::1/64")),
     (("host", "10.3.0.2/24"), ("registry", "10.3.0.1/24")),
     (("container", "172.17.0.2/24"), ("host", "172.17.0.1/24")),
 )
-GATEWAYS = {"several": "10.2.0.1", "container": "172.17.0.1"}
+GATEWAYS = {"several": "10.2.0.1", "both": "10.4.0.1", "container": "172.17.0.1"}
 PORT = "9000"
 PROXY = ("10.3.0.2:31000", f"172.17.0.2:{PORT}", "172.17.0.1:8500", "10.3.0.1:8500")
 """The mapped port, and the container's way to the registry."""
@@ -46,7 +49,7 @@ service = muster.Service(
     host=os.environ["HOST"],
     port=int(os.environ["PORT"]),
     timing=muster.Timing(drain=0.0, reach=1.0),
-    protocols=["grpc"],
+    protocols=[os.environ.get("PROTOCOL", "grpc")],
 )
 
 
@@ -124,10 +127,12 @@ def found(network: Namespaces, consul_binary: str, tmp_path_factory: pytest.Temp
         machines.start("host", "proxy", sys.executable, str(HERE / "forwarding.py"), *PROXY)
         machines.serve("several", "several", "0.0.0.0", "consul://10.1.0.1:8500")
         machines.serve("six", "six", "::", "consul://[fd00:6::1]:8500")
+        machines.serve("both", "four", "0.0.0.0", "consul://[fd00:4::1]:8500")
+        machines.serve("both", "web", "::", "consul://10.4.0.1:8500", PORT="9001", PROTOCOL="http")
         behind = "consul://172.17.0.1:8500"
         machines.serve("container", "mapped", "0.0.0.0", behind, MUSTER_ADVERTISE="10.3.0.2:31000")
         machines.serve("container", "unmapped", "0.0.0.0", behind, PORT="9001")
-        names = ("several", "six", "mapped", "unmapped")
+        names = ("several", "six", "four", "web", "mapped", "unmapped")
         answer = machines.ask("registry", sys.executable, str(HERE / "looking.py"), *names)
     result: Mapping[str, Any] = json.loads(answer)
     return result
@@ -138,6 +143,8 @@ def found(network: Namespaces, consul_binary: str, tmp_path_factory: pytest.Temp
     [
         ("several", ["10.1.0.2", 9000]),  # not 10.2.0.2, to which the default route leads
         ("six", ["fd00:6::2", 9000]),
+        ("four", ["10.4.0.2", 9000]),  # it listens at no other kind of address, though the registry's is one
+        ("web", ["10.4.0.2", 9001]),  # :: takes connections by IPv4 too
         ("mapped", ["10.3.0.2", 31000]),
     ],
 )
@@ -153,3 +160,20 @@ def test_behind_a_mapped_port_that_was_not_told_of_nobody_gets_there(found: Mapp
     assert found["unmapped"]["reach"] == "critical"
     assert "unreachable" in found["unmapped"]["output"]
     assert found["unmapped"]["answer"] == "NoInstances"
+
+
+ASK_FOR_IPV4 = """
+import asyncio, socket
+from muster.serve.advertise import interface_towards
+asyncio.run(interface_towards(("fd00:6::1", 8500), socket.AF_INET))
+"""
+
+
+def test_where_there_is_no_way_at_all_it_is_said_what_to_do(network: Namespaces) -> None:
+    """Bound to 0.0.0.0 where there is no IPv4."""
+    command = network.within("six", sys.executable, "-c", ASK_FOR_IPV4)
+    done = subprocess.run(command, env=OURS, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert "no interface leads to the registry at fd00:6::1" in last
+    assert "MUSTER_ADVERTISE" in last
+    assert "listen on '::'" in last

@@ -21,7 +21,7 @@ async def listen(address: str) -> socket.socket:
     host, port = _split(address)
     family, place = await _resolve(address, host, port)
     try:
-        listener = socket.create_server(place, family=family, backlog=_BACKLOG)
+        listener = socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=_takes_both(place[0]))
     except OSError as error:
         raise BadConfiguration(f"cannot listen on {address}: {_advice(error)}") from error
     # asyncio sets it only on sockets that name TCP as their protocol, which create_server's do not. Connections
@@ -51,6 +51,11 @@ async def _resolve(address: str, host: str, port: int) -> tuple[int, tuple[str, 
         raise BadConfiguration(f"cannot listen on {address}: {host!r} is no address or known name ({error})") from error
     family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return family, (str(place[0]), port)
+
+
+def _takes_both(host: str) -> bool:
+    """`::` is every interface, and so by IPv4 too, as for gRPC: Python would make it IPv6 alone."""
+    return host == "::" and socket.has_dualstack_ipv6()
 
 
 def _advice(error: OSError) -> str:

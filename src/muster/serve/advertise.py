@@ -4,7 +4,8 @@
     bound to an address                 that address; a loopback one only where the registry is on this machine, and for
                                         no other: an agent that belongs to a cluster says so
     bound to every interface            left out for a Consul agent on this machine, which then gives its node's
-                                        address; else the address of the interface that leads to the registry
+                                        address; else the address of the interface that leads to the registry, and
+                                        of IPv4 for 0.0.0.0, as no other would be listened at
 
 Never a wildcard, never port 0.
 """
@@ -130,7 +131,7 @@ async def advertised(bound: Where, advertise: str | None, place: Place, registra
     where = choose(bound, advertise, place)
     if where is not None:
         return where
-    host = await interface_towards((place.host, place.port))
+    host = await interface_towards((place.host, place.port), _family(bound[0]))
     if is_loopback(host):
         host = "" if place.gives_address else host
     return host, bound[1]
@@ -146,31 +147,47 @@ async def _others(registry: Clustered) -> int:
         return 0
 
 
-async def interface_towards(where: Where) -> str:
+async def interface_towards(where: Where, family: int = socket.AF_UNSPEC) -> str:
     """The address of this machine's interface that leads to `where`, by the routing table; no packet is sent.
 
-    A name that cannot be looked up (a registry that is not there yet) leads to the default route. Raises
-    BadConfiguration where there is no way at all.
+    `family`: of the address, where only one kind would do. A name that cannot be looked up (a registry that is not
+    there yet), or that is reached by addresses of the other kind, leads to the default route. Raises BadConfiguration
+    where there is no way at all.
     """
     try:
-        return await _route(where)
+        return await _route(where, family)
     except OSError as error:
         log.warning("no route to the registry at %s (%s): using the default route's address", where[0], error)
     try:
-        return await _route(ELSEWHERE)
+        return await _route(ELSEWHERE, family)
     except OSError as error:
         raise BadConfiguration(
             f"no interface leads to the registry at {where[0]} ({error}): "
             "set advertise= or MUSTER_ADVERTISE to the HOST:PORT that others can connect to"
+            f"{_or_both_kinds(family)}"
         ) from error
 
 
-async def _route(where: Where) -> str:
-    found = await asyncio.get_running_loop().getaddrinfo(*where, type=socket.SOCK_DGRAM)
-    family, kind, protocol, _, address = found[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.connect(address)
-        return str(probe.getsockname()[0])
+def _or_both_kinds(family: int) -> str:
+    return ", or listen on '::', which takes connections by IPv6 too" if family == socket.AF_INET else ""
+
+
+def _family(host: str) -> int:
+    """What a server that listens on the wildcard `host` takes: :: is both, 0.0.0.0 is IPv4 alone."""
+    return socket.AF_INET if host and ip_address(host).version == 4 else socket.AF_UNSPEC
+
+
+async def _route(where: Where, family: int) -> str:
+    """Of a name's addresses, the first that there is a way to."""
+    loop, failure = asyncio.get_running_loop(), OSError("it has no address")
+    for found, kind, protocol, _, address in await loop.getaddrinfo(*where, family=family, type=socket.SOCK_DGRAM):
+        with socket.socket(found, kind, protocol) as probe:
+            try:
+                probe.connect(address)
+                return str(probe.getsockname()[0])
+            except OSError as error:
+                failure = error
+    raise failure
 
 
 def _split(advertise: str, port: int) -> Where:
