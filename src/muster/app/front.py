@@ -76,6 +76,15 @@ class Front:
         if self._membership is not None:
             self._supervisor.answer(number, Registered(self._membership.standing.value))
 
+    async def tried(self) -> str:
+        """Wait until the first attempt to register has ended, if there is anything to; returns why it is not done."""
+        async with self._one_by_one:
+            membership = self._membership
+        if membership is None:
+            return ""
+        await membership.tried.wait()
+        return membership.standing.value.why
+
     async def crashed(self, announced: Announced) -> None:
         """Take what a worker has registered for itself out of the registry, since it cannot any more."""
         if self._registrar is None:

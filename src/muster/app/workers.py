@@ -23,8 +23,8 @@ from muster.serve.workers.table import Phase, Reload, Rules, Table
 from muster.telemetry.logging import EventLog
 from muster.watch.background import background_tasks
 
-Tell = Callable[[Sequence[Instance]], None]
-"""Hears, once, what the workers are when those of the first start serve: shared ones once."""
+Tell = Callable[[Sequence[Instance], str], None]
+"""Hears, once, what the workers are when those of the first start serve; and what keeps them from being registered."""
 
 
 class WorkersFailed(MusterError):
@@ -44,7 +44,6 @@ class Workers:
         self._announced: dict[int, Announced] = {}
         self._timing = Timing()
         self._tell = tell
-        self._told = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,10 +51,12 @@ class Workers:
         meanwhile cuts that short. Raises WorkersFailed where none gets as far."""
         async with self._front.opened(), background_tasks() as self._tasks:
             with reaping(self.supervisor.child_ended), self.supervisor.looking():
+                announcing = self._tasks.create_task(self._announce())
                 try:
                     await self._begun()
                     yield
                 finally:
+                    announcing.cancel()
                     await self._leave()
 
     def signalled(self, number: int) -> None:
@@ -72,14 +73,9 @@ class Workers:
     async def _begun(self) -> None:
         supervisor = self.supervisor
         supervisor.happened(Reload())
-        async with aclosing(aiter(supervisor.table)) as tables:
-            async for table in tables:
-                if table.served or table.rules.patient:
-                    break
-                if table.failed:
-                    raise WorkersFailed(supervisor.failure or Failed("every worker ended before it served", 1))
-        supervisor.table.listen(self._look)
-        self._look(supervisor.table.value)
+        table = await self._until(lambda table: table.served or table.failed or table.rules.patient)
+        if table.failed:
+            raise WorkersFailed(supervisor.failure or Failed("every worker ended before it served", 1))
 
     async def _leave(self) -> None:
         """Deregister what is shared, then let workers leave, drain and end; one budget for it all."""
@@ -112,10 +108,18 @@ class Workers:
         if announced is not None and not asked:
             self._tasks.create_task(self._front.crashed(announced))
 
-    def _look(self, table: Table) -> None:
-        if not self._told and table.ready and not table.has(Phase.STARTING):
-            self._told = True
-            self._tell(_instances(self._announced.values()))
+    async def _announce(self) -> None:
+        """Tell what the workers are, once those of the first start serve and the registry has been asked."""
+        await self._until(lambda table: bool(table.ready) and not table.has(Phase.STARTING))
+        why = await self._front.tried()
+        self._tell(_instances(self._announced.values()), why)
+
+    async def _until(self, condition: Callable[[Table], bool]) -> Table:
+        async with aclosing(aiter(self.supervisor.table)) as tables:
+            async for table in tables:
+                if condition(table):
+                    return table
+        raise AssertionError("tables never end by themselves")
 
 
 def _instances(announced: Iterable[Announced]) -> list[Instance]:

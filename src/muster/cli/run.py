@@ -37,7 +37,7 @@ def run(
         ),
     ] = None,
     hung_after: Annotated[
-        float, typer.Option(min=5.0, help="Seconds after which a worker whose event loop does not run is replaced.")
+        float, typer.Option(min=1.0, help="Seconds after which a worker whose event loop does not run is replaced.")
     ] = 30.0,
     reload: Annotated[
         bool, typer.Option("--reload", help="Restart when a Python file in this directory changes. For development.")
@@ -81,8 +81,8 @@ def _run_workers(target: str, count: int, hung_after: float, reload: bool, dev: 
     from muster.cli.worker import command_of
     from muster.serve.workers.table import LOOK, Rules
 
-    def tell(instances: Iterable[Instance]) -> None:
-        print_line(running_line(instances, workers=count))
+    def tell(instances: Iterable[Instance], why: str) -> None:
+        print_line(running_line(instances, why, count))
 
     rules = Rules(count, looks=round(hung_after / LOOK), patient=reload)
     workers = Workers(command_of(target), os.environ, rules, tell)
