@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from muster.model.check import CheckState, Health
+from muster.model.errors import BadConfiguration
 from muster.serve.checks import Result
 from muster.serve.condition import LONGEST_OUTPUT, Observed, of_loop, together
 from muster.serve.settings import Timing
@@ -30,6 +33,12 @@ LATELY = "event loop blocked for 0.8 s at most in the last 10 s"
 )
 def test_of_the_loop(silent: float, lately: float, timing: Timing, health: Health, output: str) -> None:
     assert of_loop(silent, lately, timing) == CheckState("self", health, output)
+
+
+@pytest.mark.parametrize("limits", [{"blocked": 0.0}, {"lagging": -1.0}])
+def test_limits_that_cannot_be(limits: Any) -> None:
+    with pytest.raises(BadConfiguration, match="blocked and lagging must be above 0"):
+        Timing(**limits)
 
 
 def found(name: str, health: Health, output: str = "") -> Result:

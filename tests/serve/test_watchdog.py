@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -80,6 +82,16 @@ async def test_who_stops_watching_and_begins_again_hears_each_thing_once() -> No
         done.wait(5)
     assert looks == sorted(set(looks))
     assert watchdog(background()) is watched
+
+
+def test_it_ends_with_its_loop() -> None:
+    async def watched() -> weakref.ref[object]:
+        with watchdog(background()).watching(lambda silent: None):
+            return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(watched())
+    gc.collect()
+    assert loop() is None
 
 
 def test_where_a_thread_is() -> None:

@@ -117,7 +117,8 @@ class Checks:
     def _note(self, number: int, failure: str | None) -> None:
         before = self.results.value
         result = result_of(self._checks[number], failure, before[number], time.time())
-        self.results.set((*before[:number], result, *before[number + 1 :]))
+        if result != before[number]:
+            self.results.set((*before[:number], result, *before[number + 1 :]))
         if all(each.ended for each in self.results.value):
             self.made.set()
 

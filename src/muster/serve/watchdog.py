@@ -84,7 +84,6 @@ class Watchdog:
     """
 
     def __init__(self, looking: Looking) -> None:
-        self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._looking = looking
         self._users = 0
@@ -131,6 +130,7 @@ class Watchdog:
     def _end(self) -> None:
         if self._next_tick is not None:
             self._next_tick.cancel()
+            self._next_tick = None  # it holds its loop, by which this one is found and kept
         self._looking.call(self._look_no_more)
 
     def _tick(self) -> None:
@@ -138,7 +138,7 @@ class Watchdog:
         self._late = noted(self._late, now, now - self._due)
         self._ticks += 1
         self._due = now + TICK
-        self._next_tick = self._loop.call_later(TICK, self._tick)
+        self._next_tick = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _look(self) -> None:
         before = self.silent
