@@ -161,7 +161,7 @@ async def test_a_thread_that_never_returns_is_the_only_one(real_time: None) -> N
 
     database, enough = Database(), asyncio.Event()
     database.answer = lambda: enough.set() if database.asked == 10 else None
-    quick = {"every": 0.02, "timeout": 0.02}
+    quick: Any = {"every": 0.02, "timeout": 0.02}
     checks = Checks([UserCheck("disk", hang, **quick), UserCheck("database", database, **quick)])
     async with checks.running(), asyncio.timeout(5):
         await enough.wait()
