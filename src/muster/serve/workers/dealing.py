@@ -8,7 +8,7 @@ Measured, 16 connections that come at once, 2 and 4 workers, how many each gets:
     this                                        8 and 8                     4 4 4 4
 
 Connections live long, so what a burst begins with stays. With SO_REUSEPORT the kernel also goes on to deal to one that
-hangs, and resets what waits in the queue of one that ends. A connection costs the parent some 40 µs; requests on it,
+hangs, and resets what waits in the queue of one that ends. A connection costs the parent 35 µs; requests on it,
 nothing.
 """
 
