@@ -83,3 +83,8 @@ def test_a_disk_that_takes_nothing(muster: Command) -> None:
     done = muster("new", "orders")
     assert done.status == 1
     assert "cannot be written" in done.error
+
+
+def test_help_has_an_example(muster: Command) -> None:
+    done = muster("new", "--help")
+    assert (done.status, "Example: muster new" in done.out) == (0, True)
