@@ -21,6 +21,7 @@ from functools import partial
 from muster.app.joining import LISTEN, Joining
 from muster.app.keeping import Home, Kept, home
 from muster.model.errors import MusterError
+from muster.model.service import Registration
 from muster.registry.protocol import Registrar
 from muster.serve.advertise import HERE, advertised, place_of
 from muster.serve.checks import Checks
@@ -120,20 +121,27 @@ class Presence:
                 await self._stay(kept_at, *found)
 
     async def _stay(self, kept_at: Home, listener: Listener, reach: Reach) -> None:
-        joining, registrar = self._joining, kept_at.registrar
-        place = place_of(str(registrar)) if registrar else HERE
-        bound = listener.host, listener.port
-        where = await kept_at.do(advertised(bound, joining.advertise, place, registrar))
-        with self._joined(listener, registrar) as (instance_id, shared):
-            label = replace(joining.label, zone=await zone_of(joining.label.zone, os.environ))
-            entry = compose(label, instance_id, where, (), joining.timing, reach)
+        joining = self._joining
+        with self._joined(listener, kept_at.registrar) as (instance_id, registrar):
+            entry = await self._entry(kept_at, listener, reach, instance_id)
             gate = partial(self._proof, listener, reach, instance_id)
             kept = Kept(entry, gate, False, Checks(()), joining.timing)
-            with kept_at.member(kept, shared) as membership, interposed(self._signal):
+            with kept_at.member(kept, registrar) as membership, interposed(self._signal):
                 report(membership, entry.instance, joining.observe)
                 health = self._known_as(instance_id)
                 async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
                     await self._end.wait()
+
+    async def _entry(self, kept_at: Home, listener: Listener, reach: Reach, instance_id: str) -> Registration:
+        joining, registrar = self._joining, kept_at.registrar
+        place = place_of(str(registrar)) if registrar else HERE
+        bound = listener.host, listener.port
+        where = await kept_at.do(advertised(bound, joining.advertise, place, registrar))
+        label = replace(joining.label, zone=await zone_of(joining.label.zone, os.environ))
+        # uvicorn resets connections that it has not read from when a worker ends (--max-requests): the registry's look
+        # may meet that once, but hardly twice in a row.
+        patient = replace(reach, failures=2) if parent_has(listener) else reach
+        return compose(label, instance_id, where, (), joining.timing, patient)
 
     def _known_as(self, instance_id: str) -> HealthState:
         self.id = instance_id

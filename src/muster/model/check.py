@@ -59,13 +59,14 @@ class GRPCCheck:
 
 @dataclass(frozen=True, slots=True)
 class HTTPCheck:
-    """The registry sends GET to `url`: 2xx is passing, 429 warning, all else critical."""
+    """The registry sends GET to `url`: 2xx is passing, 429 warning, all else critical once it came `failures` times."""
 
     name: str
     url: str
     interval: float = 10.0
     timeout: float = 5.0
     tls_skip_verify: bool = False
+    failures: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class Reach:
 
     `protocol` is what callers speak; `path` the health path where the registry looks by HTTP. `proves`: what answers
     knows the instance's id, so that a stranger on a dead instance's port is found out; a foreign program's health path
-    is asked as it is, and proves nothing. `beats`: heartbeats are a check too.
+    is asked as it is, and proves nothing. `beats`: heartbeats are a check too. `failures`: how often in a row the HTTP
+    path must fail before that counts.
     """
 
     protocol: str
@@ -38,6 +39,7 @@ class Reach:
     proves: bool = False
     tls: bool = False
     beats: bool = True
+    failures: int = 1
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -73,7 +75,7 @@ def check_of(instance: Instance, reach: Reach, timing: Timing) -> Check | None:
         case Look.HTTP:
             path = identity.path_of(reach.path, instance.id) if reach.proves else reach.path
             url = f"{'https' if reach.tls else 'http'}://{target}{path}"
-            return HTTPCheck(REACH, url, every, timeout, tls_skip_verify=reach.tls)
+            return HTTPCheck(REACH, url, every, timeout, tls_skip_verify=reach.tls, failures=reach.failures)
 
 
 def _unless_mutual(look: Look, tls: TLS | None) -> Look:

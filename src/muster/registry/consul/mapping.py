@@ -128,6 +128,7 @@ def _kind(check: Check) -> ServiceCheck:
                 tls_skip_verify=check.tls_skip_verify,
                 interval=format_duration(check.interval),
                 timeout=format_duration(check.timeout),
+                failures_before_critical=check.failures if check.failures > 1 else 0,
             )
         case TCPCheck():
             return ServiceCheck(
@@ -149,7 +150,8 @@ def _notes(check: Check, after: str) -> str:
         case GRPCCheck():
             what = f"gRPC health at {_grpc_target(check)}{_tls(check.tls, check.tls_skip_verify)}{_every(check)}"
         case HTTPCheck():
-            what = f"HTTP GET {check.url}{_tls(False, check.tls_skip_verify)}{_every(check)}"
+            patient = f", critical after {check.failures} failures" if check.failures > 1 else ""
+            what = f"HTTP GET {check.url}{_tls(False, check.tls_skip_verify)}{_every(check)}{patient}"
         case TCPCheck():
             what = f"TCP connection to {check.target}{_every(check)}"
         case _:
