@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
-from tests.cli.conftest import Command
 
 from muster.cli.misuse import Misuse
 from muster.cli.new.naming import package_of
+from muster.cli.status import exit_status
+
+New = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> New:
+    """`muster new` in an empty directory: its exit status, and what it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        status = exit_status(["new", *arguments])
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -39,52 +58,59 @@ def test_names_that_cannot_be_used(name: str, says: str) -> None:
         package_of(name)
 
 
-def test_a_directory_with_something_in_it_is_left_alone(muster: Command) -> None:
-    (muster.directory / "orders").mkdir()
-    (muster.directory / "orders" / "notes.txt").write_text("mine")
-    done = muster("new", "orders")
-    assert (done.status, done.out) == (2, "")
-    assert "'orders' is there already: nothing was written" in done.error
-    assert [path.name for path in (muster.directory / "orders").iterdir()] == ["notes.txt"]
-
-
-def test_an_empty_directory_is_used_and_a_file_is_not(muster: Command) -> None:
-    (muster.directory / "orders").mkdir()
-    assert muster("new", "orders").status == 0
-    assert (muster.directory / "orders" / "orders" / "service.py").is_file()
-    (muster.directory / "billing").write_text("mine")
-    assert "'billing' is there already" in muster("new", "billing").error
-
-
-def test_two_kinds_at_once(muster: Command) -> None:
-    done = muster("new", "orders", "--grpc", "--fastapi")
-    assert (done.status, done.error) == (2, "--grpc and --fastapi are two kinds of project: choose one")
-    assert not (muster.directory / "orders").exists()
-
-
-def test_a_name_is_checked_before_anything_is_written(muster: Command) -> None:
-    assert "hides the one" in muster("new", "json").error
-    assert not list(muster.directory.glob("json*"))
-
-
-def test_without_the_compiler_of_proto_files_nothing_is_written(muster: Command) -> None:
-    """Python takes a module that is None for one that is not there."""
-    (muster.directory / "sitecustomize.py").write_text("import sys\nsys.modules['grpc_tools'] = None\n")
-    done = muster("new", "orders", "--grpc", PYTHONPATH=str(muster.directory))
-    assert (done.status, done.error) == (
+def test_a_directory_with_something_in_it_is_left_alone(new: New) -> None:
+    Path("orders").mkdir()
+    Path("orders", "notes.txt").write_text("mine")
+    status, said = new("orders")
+    assert (status, said) == (
         2,
-        "--grpc makes code from a .proto file with grpcio-tools: pip install grpcio-tools",
+        "error: 'orders' is there already: nothing was written; choose another name or remove it\n",
     )
-    assert not (muster.directory / "orders").exists()
+    assert [path.name for path in Path("orders").iterdir()] == ["notes.txt"]
 
 
-def test_a_disk_that_takes_nothing(muster: Command) -> None:
-    (muster.directory / "orders").symlink_to("/proc/nowhere")
-    done = muster("new", "orders")
-    assert done.status == 1
-    assert "cannot be written" in done.error
+def test_an_empty_directory_is_used_and_a_file_is_not(new: New) -> None:
+    Path("orders").mkdir()
+    assert new("orders")[0] == 0
+    assert Path("orders", "orders", "service.py").is_file()
+    Path("billing").write_text("mine")
+    assert "'billing' is there already" in new("billing")[1]
 
 
-def test_help_has_an_example(muster: Command) -> None:
-    done = muster("new", "--help")
-    assert (done.status, "Example: muster new" in done.out) == (0, True)
+def test_two_kinds_at_once(new: New) -> None:
+    assert new("orders", "--grpc", "--fastapi") == (
+        2,
+        "error: --grpc and --fastapi are two kinds of project: choose one\n",
+    )
+    assert not Path("orders").exists()
+
+
+def test_a_name_is_checked_before_anything_is_written(new: New, tmp_path: Path) -> None:
+    status, said = new("json")
+    assert status == 2
+    assert "hides the one" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_compiler_of_proto_files_nothing_is_written(
+    new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "grpc_tools", None)  # how Python notes what is not there
+    assert new("orders", "--grpc") == (
+        2,
+        "error: --grpc makes code from a .proto file with grpcio-tools: pip install grpcio-tools\n",
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_takes_nothing(new: New) -> None:
+    Path("orders").symlink_to("/proc/nowhere")
+    status, said = new("orders")
+    assert status == 1
+    assert "cannot be written" in said
+
+
+def test_help_has_an_example(new: New) -> None:
+    status, said = new("--help")
+    assert status == 0
+    assert "Example: muster new" in said
