@@ -44,6 +44,7 @@ class Front:
         self._entry: Registration | None = None
         self._membership: Membership | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._left = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -71,8 +72,9 @@ class Front:
         """Register what a worker has announced, unless that is done. Raises nothing for a registry that fails."""
         async with self._one_by_one:
             await self._open(announced)
-            if announced.shared is not None and self._registrar is not None and announced.shared != self._entry:
-                await self._register(self._registrar, announced.shared, announced)
+            is_new = announced.shared is not None and announced.shared != self._entry
+            if is_new and self._registrar is not None and not self._left:
+                await self._register(self._registrar, announced)
         if self._membership is not None:
             self._supervisor.answer(number, Registered(self._membership.standing.value))
 
@@ -98,7 +100,9 @@ class Front:
 
     async def leave(self, limit: float) -> None:
         """Take the shared instance out of the registry within `limit` seconds. Raises nothing."""
-        await self._keep_no_more()
+        async with self._one_by_one:
+            self._left = True
+            await self._keep_no_more()
         if self._membership is not None:
             await self._membership.leave(limit)
 
@@ -120,8 +124,10 @@ class Front:
         await self._stack.enter_async_context(registry)
         self._registrar = registry
 
-    async def _register(self, registrar: Registrar, entry: Registration, announced: Announced) -> None:
+    async def _register(self, registrar: Registrar, announced: Announced) -> None:
         """An entry that has changed, by a reload, takes the place of the one before."""
+        entry = announced.shared
+        assert entry is not None
         await self._keep_no_more()
         begin = self._membership.standing.value if self._membership else Mode.SELF.standing
         pace = Pace(announced.timing.beat, announced.timing.spread)

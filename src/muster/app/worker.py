@@ -34,6 +34,7 @@ from muster.serve.standing import Standing
 from muster.serve.workers.channel import Channel
 from muster.serve.workers.messages import (
     Announced,
+    Closed,
     Condition,
     Connected,
     Given,
@@ -96,7 +97,7 @@ class Worker:
         given = await self._given
         if given.refusal:
             raise BadConfiguration(given.refusal)
-        self._shared = Shared(given.instance_id, host or "0.0.0.0", given.port)
+        self._shared = Shared(given.instance_id, host or "0.0.0.0", given.port, self._closed)
         return replace(door, port=given.port, instance_id=given.instance_id)
 
     def incoming(self, door: Door) -> Incoming | None:
@@ -132,6 +133,9 @@ class Worker:
                 self._registered(standing)
             case Go(seconds, alone):
                 self._go(seconds, alone)
+
+    def _closed(self) -> None:
+        self._channel.send(Closed())
 
     def _is_shared(self, entry: Registration) -> bool:
         return self._shared is not None and entry.instance.id == self._shared.instance_id
@@ -172,13 +176,16 @@ class Shared:
     instance_id: str
     host: str
     port: int
+    closed: Callable[[], None]
     take: Callable[[socket.socket], None] | None = None
 
     def begin(self, take: Callable[[socket.socket], None]) -> None:
         self.take = take
 
     def end(self) -> None:
-        self.take = None
+        if self.take is not None:
+            self.take = None
+            self.closed()
 
 
 def end_with_parent(end: socket.socket) -> None:

@@ -44,6 +44,7 @@ class Workers:
         self._announced: dict[int, Announced] = {}
         self._timing = Timing()
         self._tell = tell
+        self._leaving = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -61,10 +62,10 @@ class Workers:
 
     def signalled(self, number: int) -> None:
         """SIGHUP reloads; what other signals mean is the workers' business."""
-        if number == signal.SIGHUP:
-            self.supervisor.happened(Reload())
-        else:
+        if number != signal.SIGHUP:
             self.supervisor.pass_on(number)
+        elif self.supervisor.table.value.generation:  # they have been started
+            self.supervisor.happened(Reload())
 
     def restart(self) -> None:
         """The code has changed, for development: all leave at once, and then new ones start."""
@@ -79,6 +80,7 @@ class Workers:
 
     async def _leave(self) -> None:
         """Deregister what is shared, then let workers leave, drain and end; one budget for it all."""
+        self._leaving = True
         budget = Budget(self._timing.stop)
         try:
             spare = budget.left(keep=self._timing.drain)
@@ -95,10 +97,14 @@ class Workers:
             case Wanted():
                 self._tasks.create_task(self._place(number, message))
             case Announced():
-                self._announced[number] = message
-                self._timing = message.timing
-                self.supervisor.grant(message.timing.stop)
-                self._tasks.create_task(self._front.announced(number, message))
+                self._note(number, message)
+
+    def _note(self, number: int, announced: Announced) -> None:
+        self._announced[number] = announced
+        if not self._leaving:
+            self._timing = announced.timing
+            self.supervisor.grant(announced.timing.stop)
+            self._tasks.create_task(self._front.announced(number, announced))
 
     async def _place(self, number: int, wanted: Wanted) -> None:
         self.supervisor.answer(number, await self._front.place(wanted))

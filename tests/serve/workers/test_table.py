@@ -2,60 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from random import Random
+from tests.serve.workers.play import Play
 
 from muster.serve.workers.table import (
     BACKOFF,
     LOOK,
-    SLACK,
     STEADY,
-    Action,
     Alive,
     Ended,
-    Event,
     GivenUp,
     Kill,
     Leave,
     Looked,
     Phase,
     Reload,
-    Rules,
     Start,
     Stopping,
-    Table,
     Told,
-    in_turn,
-    step,
 )
-
-
-class Play:
-    """A table, the time, and what was done last."""
-
-    def __init__(self, wanted: int = 2, *, patient: bool = False, looks: int = 8, grace: float = 5.0) -> None:
-        self.table = Table(Rules(wanted, looks, grace, patient))
-        self.now = 0.0
-        self.rng = Random(1)
-
-    def __call__(self, *events: Event, after: float = 0.0) -> list[Action]:
-        self.now += after
-        done: list[Action] = []
-        for event in events:
-            self.table, actions = step(self.table, event, self.now, self.rng)
-            done += actions
-        return done
-
-    def begun(self) -> Play:
-        """All serve."""
-        self(Reload())
-        for worker in self.table.workers:
-            self(Told(worker.number, True))
-        return self
-
-    @property
-    def phases(self) -> dict[int, Phase]:
-        return {worker.number: worker.phase for worker in self.table.workers}
 
 
 def test_all_start_together() -> None:
@@ -187,6 +151,12 @@ def test_a_restart_that_fails_waits_for_the_next() -> None:
     assert play(Reload(at_once=True)) == [Start(2, 0)]
 
 
+def test_who_has_not_served_yet_may_not_listen_yet() -> None:
+    play = Play(1)
+    play(Reload())
+    assert play(Stopping()) == [Leave(1, young=True)]
+
+
 def test_a_stop_lets_everybody_leave_and_kills_who_does_not() -> None:
     play = Play(2, grace=5.0).begun()
     assert play(Stopping()) == [Leave(1), Leave(2)]
@@ -210,30 +180,3 @@ def test_events_of_those_who_have_gone_change_nothing() -> None:
     before = play.table
     assert play(Ended(9), Told(9, True), Alive(9)) == []
     assert play.table == before
-
-
-def test_everybody_has_a_turn() -> None:
-    table = Play(3).begun().table
-    order, last = [], 0
-    for _ in range(6):
-        last = in_turn(table, last)[0].number
-        order.append(last)
-    assert order == [1, 2, 3, 1, 2, 3]
-
-
-def test_who_hangs_or_is_not_well_has_no_turn_while_there_is_another() -> None:
-    play = Play(3).begun()
-    play(Told(1, False))
-    silent = replace(play.table.workers[1], silent=int(SLACK / LOOK))
-    table = replace(play.table, workers=(play.table.workers[0], silent, play.table.workers[2]))
-    assert [each.number for each in in_turn(table, 0)] == [3]
-    assert [each.number for each in in_turn(replace(table, workers=table.workers[:2]), 0)] == [1]
-    assert [each.number for each in in_turn(replace(table, workers=(silent,)), 0)] == [2]
-
-
-def test_who_leaves_has_a_turn_only_while_all_leave() -> None:
-    play = Play(2).begun()
-    play(Reload(), Told(3, True))
-    assert [each.number for each in in_turn(play.table, 0)] == [2, 3]
-    play(Stopping())
-    assert [each.number for each in in_turn(play.table, 0)] == [1, 2, 3]

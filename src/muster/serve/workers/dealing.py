@@ -20,13 +20,15 @@ import socket
 
 from muster.serve.workers.messages import Connected
 from muster.serve.workers.supervisor import Supervisor
-from muster.serve.workers.table import Table, in_turn
+from muster.serve.workers.table import Table
+from muster.serve.workers.turn import in_turn
 
 log = logging.getLogger("muster.serve")
 
 _AT_ONCE = 64
-_PAUSE = 0.05
-"""Seconds until the next try where nobody could take a connection, or there were no descriptors left."""
+_NOBODY = 0.05
+_NO_DESCRIPTORS = 1.0
+"""Seconds until the next try where nobody could take a connection, or this process has too many files open."""
 
 
 class Dealer:
@@ -62,6 +64,8 @@ class Dealer:
             self._loop.add_reader(self._listener, self._deal)
         elif not able:
             self._rest()
+        if table.stopping and not able:
+            self.close()  # whoever still comes is to know at once that nobody will answer
 
     def _rest(self) -> None:
         if self._dealing:
@@ -76,11 +80,11 @@ class Dealer:
                 return
             except OSError as error:
                 log.error("cannot take a connection: %s", error.strerror)
-                self._pause_a_little()
+                self._pause_for(_NO_DESCRIPTORS)
                 return
             if not self._given(connection):
                 connection.close()
-                self._pause_a_little()
+                self._pause_for(_NOBODY)
                 return
 
     def _given(self, connection: socket.socket) -> bool:
@@ -90,9 +94,9 @@ class Dealer:
                 return True
         return False
 
-    def _pause_a_little(self) -> None:
+    def _pause_for(self, seconds: float) -> None:
         self._rest()
-        self._pause = self._loop.call_later(_PAUSE, self._resume)
+        self._pause = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         self._pause = None

@@ -57,6 +57,11 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """From a worker: it takes no connections any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignOfLife:
     """From a worker, about once a second: its event loop runs."""
 
@@ -84,6 +89,6 @@ class Registered:
     standing: Standing
 
 
-FromWorker = Wanted | Announced | Condition | SignOfLife | Failed
+FromWorker = Wanted | Announced | Condition | Closed | SignOfLife | Failed
 ToWorker = Given | Connected | Go | Registered
 Message = FromWorker | ToWorker

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from dataclasses import replace
 from random import Random
 
 from muster.serve.workers import table as t
-from muster.serve.workers.messages import Condition, Failed, FromWorker, Go, Message, SignOfLife, ToWorker
+from muster.serve.workers.messages import Closed, Condition, Failed, FromWorker, Go, Message, SignOfLife, ToWorker
 from muster.serve.workers.process import Process, spawn
 from muster.watch.latest import Latest
 
@@ -140,6 +139,8 @@ class Supervisor:
         match action:
             case t.Start(number, place):
                 self._start(number, place)
+            case t.Leave(number, young=True) if number in self._processes:
+                self._processes[number].send_signal(signal.SIGTERM)  # it may not listen to us yet
             case t.Leave(number, alone, at_once):
                 self.answer(number, Go(AT_ONCE if at_once else self._seconds, alone))
             case t.Kill(number, why):
@@ -164,6 +165,8 @@ class Supervisor:
         match message:
             case SignOfLife():
                 self.happened(t.Alive(number))
+            case Closed():
+                self.happened(t.Closed(number))
             case Condition():
                 self._changed(number, message)
             case Failed():
@@ -194,8 +197,3 @@ def _how(status: int) -> str:
 
 
 _NAMED = {int(each) for each in signal.Signals}
-
-
-def environment() -> dict[str, str]:
-    """What workers see of the environment: all of it."""
-    return dict(os.environ)

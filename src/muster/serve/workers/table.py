@@ -39,7 +39,7 @@ class Phase(StrEnum):
 class Worker:
     """`number` is never used again; `place` is the lowest that was free: below twice the number of workers. `since`:
     when it came into its phase. `ready`: it says that it is well; `known`: and
-    that others can find it. `silent`: looks since the last sign of
+    that others can find it. `closed`: it takes no connections any more. `silent`: looks since the last sign of
     life."""
 
     number: int
@@ -49,6 +49,7 @@ class Worker:
     phase: Phase = Phase.STARTING
     ready: bool = False
     known: bool = False
+    closed: bool = False
     silent: int = 0
 
     @property
@@ -127,6 +128,13 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A worker takes no connections any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     number: int
 
@@ -148,7 +156,7 @@ class Stopping:
     """Everybody is to leave; the second time in a hurry."""
 
 
-Event = Told | Alive | Ended | Looked | Reload | Stopping
+Event = Told | Alive | Closed | Ended | Looked | Reload | Stopping
 
 LOOK = 0.25
 
@@ -162,11 +170,12 @@ class Start:
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Ask a worker to. `alone`: others serve, and it is to take no new connections meanwhile. `at_once`: without a
-    drain."""
+    drain. `young`: it has not served yet."""
 
     number: int
     alone: bool = False
     at_once: bool = False
+    young: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +204,9 @@ def _noted(table: Table, event: Event, now: float, rng: Random) -> tuple[Table, 
         case Told():
             return _told(table, event, now), ()
         case Alive(number):
-            return _alive(table, number), ()
+            return _with(table, *(replace(each, silent=0) for each in table.workers if each.number == number)), ()
+        case Closed(number):
+            return _with(table, *(replace(each, closed=True) for each in table.workers if each.number == number)), ()
         case Ended(number):
             return _ended(table, number, now, rng)
         case Looked():
@@ -216,11 +227,6 @@ def _told(table: Table, told: Told, now: float) -> Table:
         table = replace(table, served=True, held=table.held and table.rules.patient)
         worker = replace(worker, phase=Phase.SERVING, since=now)
     return _with(table, worker)
-
-
-def _alive(table: Table, number: int) -> Table:
-    worker = _find(table, number)
-    return _with(table, replace(worker, silent=0)) if worker else table
 
 
 def _ended(table: Table, number: int, now: float, rng: Random) -> tuple[Table, tuple[Action, ...]]:
@@ -311,7 +317,9 @@ def _left(
     table: Table, who: tuple[Worker, ...], now: float, *, alone: bool = False, at_once: bool = False
 ) -> tuple[Table, tuple[Action, ...]]:
     leaving = (replace(each, phase=Phase.LEAVING, ready=False, since=now) for each in who)
-    return _with(table, *leaving), tuple(Leave(each.number, alone, at_once) for each in who)
+    return _with(table, *leaving), tuple(
+        Leave(each.number, alone, at_once, each.phase is Phase.STARTING) for each in who
+    )
 
 
 def _find(table: Table, number: int) -> Worker | None:
@@ -322,20 +330,3 @@ def _with(table: Table, *changed: Worker) -> Table:
     """The table with these workers in their lines."""
     new = {each.number: each for each in changed}
     return replace(table, workers=tuple(new.get(each.number, each) for each in table.workers))
-
-
-def in_turn(table: Table, last: int) -> list[Worker]:
-    """Who may get the next connection, the one whose turn it is first: after the worker with the number `last`.
-
-    Those that serve and are well; where there is none, those that serve, who can say at least why they are not; and
-    while all of them stop, those that leave.
-    """
-    lively = [each for each in table.workers if each.phase is Phase.SERVING and each.silent * LOOK < SLACK]
-    serving = [each for each in table.workers if each.phase is Phase.SERVING]
-    leaving = [each for each in table.workers if each.phase is Phase.LEAVING and (table.stopping)]
-    able = [each for each in lively if each.ready] or lively or serving or leaving
-    return sorted(able, key=lambda each: (each.number <= last, each.number))
-
-
-SLACK = 3.0
-"""Seconds without a sign of life after which a worker gets no connections while there is another."""
