@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from muster.cli.files import allow_many_files
 from muster.cli.logs import follow, level_is_chosen, tell_more
 from muster.cli.options import AsJSON
 from muster.cli.output import print_json, print_line
@@ -101,6 +102,7 @@ def agent(
     """
     options = {"node": node, "datacenter": datacenter, "data_dir": data_dir, "enable_script_checks": scripts or None}
     given = {name: value for name, value in options.items() if value is not None}
+    allow_many_files()
     if proxy is not None:
         _refuse_with_proxy([*given, *(["dns"] if dns else []), *(["config"] if config else [])])
         tell_more()
