@@ -178,21 +178,26 @@ def test_who_is_killed_is_replaced_and_all_that_are_killed_are_critical(run: Run
         crew.wait_for(lambda: crew.check() == ("passing", "2 of 2 workers serve"))
 
 
-def test_one_that_hangs_gets_no_calls_and_is_replaced(run: Run) -> None:
+def test_one_that_hangs_is_replaced_and_what_it_has_started_ends_with_all(run: Run, source: Source) -> None:
+    start = "import subprocess\nprint('sleeper', subprocess.Popen(['sleep', '600']).pid, file=sys.stderr)\n"
+    source(SERVICE + start)
     with run("--workers", "2", "--hung-after", "3") as crew:
         before = crew.pids()
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             crew.call("hang")
         crew.process.said("no sign of life for 3 s")
-        crew.wait_for(lambda: len(crew.pids() & before) == 1 and "2 of 2 workers serve" in crew.check()[1])
+        sleepers = [int(line.split()[1]) for line in crew.process.err.splitlines() if line.startswith("sleeper")]
+        crew.wait_for(lambda: len(crew.pids() - before - {*sleepers}) == 1 and "2 of 2 workers" in crew.check()[1])
+        assert crew.process.end() == 0
+        assert len(sleepers) >= 2 and not any(map(lives, sleepers))
 
 
 async def _load(crew: Crew, over: asyncio.Event) -> dict[str, set[int]]:
     """Calls by both protocols until it is over, and once more; any failure is raised."""
     seen: dict[str, set[int]] = {"plain": set(), "grpc": set(), "http": set()}
 
-    async def plain(session: aiohttp.ClientSession) -> int:
-        async with session.post(f"http://{crew.http}/say/who") as answer:
+    async def plain(session: aiohttp.ClientSession, method: str) -> int:
+        async with session.post(f"http://{crew.http}/say/{method}") as answer:
             assert answer.status == 200
             return int(await answer.json())
 
@@ -203,7 +208,8 @@ async def _load(crew: Crew, over: asyncio.Event) -> dict[str, set[int]]:
 
     async with library.Client(crew.url) as client, aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
         for _ in range(4):
-            tasks.create_task(go_on("plain", lambda: plain(session)))
+            tasks.create_task(go_on("plain", lambda: plain(session, "who")))
+            tasks.create_task(go_on("plain", lambda: plain(session, "slow")))
             tasks.create_task(go_on("grpc", lambda: client.call(crew.name, "Say.Who")))
             tasks.create_task(go_on("http", lambda: client.call(f"{crew.name}-http", "Say.Who")))
     return seen

@@ -9,6 +9,9 @@ demo/          `muster demo`
 doctor/        `muster doctor`
 new/           `muster new`
 operating.py   `muster drain` and `muster weight`
+worker.py      one process of `muster run --workers`
+changes.py     Python files that change while `muster run --reload` runs
+announcing.py  the line that says where a service is reached
 agent.py, run.py, register.py, services.py, instances.py, watch.py, call.py, gateway.py: one command each
 
 Commands import what they need when they run, so that `muster --help` and `muster agent` answer at once.

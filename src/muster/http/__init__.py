@@ -2,6 +2,7 @@
 
 asgi.py        the types of an ASGI application
 listening.py   a bound socket for an address, or an error that says what to do
+incoming.py    connections that another process has accepted
 parser.py      requests as bytes; an offer to upgrade is none
 connection.py  one HTTP/1.1 connection, with limits on what a stranger may send
 prompt.py      answers that need no task: given or promised while the request is read

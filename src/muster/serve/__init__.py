@@ -15,6 +15,7 @@ hooks.py          what the author of a service runs at start and stop
 life.py           the whole sequence, in order
 program.py        a foreign program that takes the calls
 orphans.py        child processes, and what they leave behind
+workers/          several processes that run one service
 signals.py        SIGTERM and its like
 within.py         asyncio.timeout, for a stop
 loop.py           the event loop to run on
