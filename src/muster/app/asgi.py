@@ -10,6 +10,7 @@ import msgspec
 
 from muster.app.joining import Joining, Options, joining
 from muster.app.presence import Presence
+from muster.app.retiring import requests_to_serve
 from muster.http.asgi import App, Receive, Scope, Send
 from muster.http.departing import closing
 from muster.http.finding import reach_of_named, who_answers
@@ -52,9 +53,13 @@ class Wrapped:
         self._joining = joining
         self._health = joining.health
         self._presence: Presence | None = None
+        self._requests: int | None = None
+        """Left to serve; None for any number."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if self._requests is not None:
+                self._count()
             if self._health in scope["path"] and (asked := self._asked(scope)) is not None:
                 await _reply(await self._answer(asked), send)
                 return
@@ -64,6 +69,12 @@ class Wrapped:
             await self._lifespan(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _count(self) -> None:
+        assert self._requests is not None
+        self._requests -= 1
+        if self._requests == 0 and self._presence is not None:
+            self._presence.retire()
 
     def _asked(self, scope: Scope) -> str | None:
         """What is asked for below the health path; None for what is the application's. The server's root path is not
@@ -92,6 +103,7 @@ class Wrapped:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": f"{self._joining.label.name}: {error}"})
             return
+        self._requests = requests_to_serve(receive)
         async with background_tasks() as tasks:
             presence = self._presence = Presence(self._joining, self._seek, _proof)
             lifespan = Lifespan(self._app, lambda: presence.start(tasks), presence.end)

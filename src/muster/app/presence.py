@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Container, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ from functools import partial
 
 from muster.app.joining import LISTEN, Joining
 from muster.app.keeping import Home, Kept, home
+from muster.app.retiring import port_closer
 from muster.model.errors import MusterError
+from muster.model.events import Event, RegistrationChanged, RegistrationState
 from muster.model.service import Registration
 from muster.registry.protocol import Registrar
 from muster.serve.advertise import HERE, advertised, place_of
@@ -44,6 +47,10 @@ LOOK_EVERY = 0.05
 PATIENCE = 5.0
 LATER = 1.0
 """Seconds between two looks for the port; how long until it is said that there is none; and between looks from then."""
+
+RETIREMENT = 0.5
+"""Seconds for the connections of a worker that is to be replaced to have their last answer. It takes no new ones then,
+and the next worker is not started before it has ended."""
 
 Seek = Callable[[Listener], Awaitable[Reach | None]]
 """How the application is reached at a listener; None where it does not answer there (yet)."""
@@ -71,6 +78,7 @@ class Presence:
         self._seek = seek
         self._proof = proof
         self._signalled = False
+        self._retiring = False
         self._end = asyncio.Event()
         self._over = asyncio.Event()
         self._ended = asyncio.Event()
@@ -90,6 +98,15 @@ class Presence:
         Returns when everything is closed; at once if nothing was started, or all is over."""
         self._over.set()
         await self.leave()
+
+    def retire(self) -> None:
+        """The process has served what it was to serve: leave as at SIGTERM, and then stop the server by one."""
+        self._retiring = True
+        if self._ended.is_set():
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            self._end.set()
+            asyncio.get_running_loop().call_later(RETIREMENT, self._over.set)
 
     async def leave(self) -> None:
         """As `end`, while the server still takes calls: clients get the time to notice."""
@@ -113,6 +130,8 @@ class Presence:
             log.exception("%s is not registered", self._joining.label.name)
         finally:
             self._ended.set()
+            if self._retiring and not self._signalled:
+                signal.raise_signal(signal.SIGTERM)
 
     async def _run(self) -> None:
         """All of it, to the closing of the registry: servers cancel what is left once `end` has returned."""
@@ -125,9 +144,10 @@ class Presence:
         with self._joined(listener, kept_at.registrar) as (instance_id, registrar):
             entry = await self._entry(kept_at, listener, reach, instance_id)
             gate = partial(self._proof, listener, reach, instance_id)
+            observe = partial(self._observe, port_closer())
             kept = Kept(entry, gate, False, Checks(()), joining.timing)
             with kept_at.member(kept, registrar) as membership, interposed(self._signal):
-                report(membership, entry.instance, joining.observe)
+                report(membership, entry.instance, observe)
                 health = self._known_as(instance_id)
                 async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
                     await self._end.wait()
@@ -202,6 +222,12 @@ class Presence:
             self._over.set()
         self._signalled = True
         self._end.set()
+
+    def _observe(self, close_port: Callable[[], None], event: Event) -> None:
+        self._joining.observe(event)
+        left = isinstance(event, RegistrationChanged) and event.state is RegistrationState.DEREGISTERED
+        if left and self.goes_on:
+            close_port()
 
     def _note(self, report: Report) -> None:
         self.leaving = report.phase not in (Phase.STARTING, Phase.SERVING)
