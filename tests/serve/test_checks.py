@@ -94,6 +94,18 @@ async def test_a_check_that_never_ends_has_failed_and_is_cancelled() -> None:
         assert began - 1 <= cancelled <= began
 
 
+async def test_a_stop_cancels_the_check_under_way() -> None:
+    began = asyncio.Event()
+
+    async def hang() -> None:
+        began.set()
+        await asyncio.get_running_loop().create_future()
+
+    checks = Checks([UserCheck("database", hang, timeout=1000.0)])
+    async with asyncio.timeout(1), checks.running():
+        await began.wait()
+
+
 async def test_a_check_that_does_not_heed_being_cancelled_is_not_begun_again() -> None:
     began = 0
     release = asyncio.Event()

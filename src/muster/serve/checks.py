@@ -97,6 +97,8 @@ class Checks:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """Make the checks while the body runs. At the end those under way are cancelled, and waited for if they are
+        async."""
         async with background_tasks() as tasks:
             repeating = [tasks.create_task(self._repeat(number, tasks)) for number in range(len(self._checks))]
             try:
@@ -108,11 +110,14 @@ class Checks:
     async def _repeat(self, number: int, tasks: asyncio.TaskGroup) -> None:
         check = self._checks[number]
         running = _begin(check.function, tasks)
-        while True:
-            self._note(number, await _ended(running, check.timeout))
-            await asyncio.sleep(check.every * self._rng.uniform(0.9, 1.0))
-            if running.done():
-                running = _begin(check.function, tasks)
+        try:
+            while True:
+                self._note(number, await _ended(running, check.timeout))
+                await asyncio.sleep(check.every * self._rng.uniform(0.9, 1.0))
+                if running.done():
+                    running = _begin(check.function, tasks)
+        finally:
+            _give_up(running)
 
     def _note(self, number: int, failure: str | None) -> None:
         before = self.results.value
@@ -133,9 +138,14 @@ async def _ended(running: Running, seconds: float) -> str | None:
     await asyncio.wait([running], timeout=seconds)
     if running.done() and not running.cancelled():
         return running.result()
+    _give_up(running)
+    return f"no answer within {seconds:g} s"
+
+
+def _give_up(running: Running) -> None:
+    """A thread cannot be cancelled: it goes on, and nobody waits for it."""
     if isinstance(running, asyncio.Task):
         running.cancel()
-    return f"no answer within {seconds:g} s"
 
 
 def _begin(function: Hook, tasks: asyncio.TaskGroup) -> Running:
