@@ -10,6 +10,7 @@ from muster.serve.workers.table import (
     STEADY,
     Alive,
     Ended,
+    Event,
     GivenUp,
     Kill,
     Leave,
@@ -83,7 +84,8 @@ def test_who_gives_no_sign_of_life_is_killed_once_and_replaced() -> None:
         assert play(Looked(), Alive(1), after=LOOK) == []
     assert play(Looked(), after=LOOK) == [Kill(2, "no sign of life for 2 s"), Start(3, 2)]
     assert play.table.ready == 1
-    assert play(*[Looked(), Alive(1)] * 9, after=LOOK) == []
+    looks: list[Event] = [Looked(), Alive(1)] * 9
+    assert play(*looks, after=LOOK) == []
     assert play(Ended(2)) == []
 
 
