@@ -92,7 +92,7 @@ class Answering:
     def _room(self, inquiry: Inquiry, *, tcp: bool) -> Room:
         if tcp:
             return Room(LARGEST_TCP)
-        return Room(inquiry.room, 0 if inquiry.extended else self._settings.udp_answer_limit)
+        return Room(inquiry.room, self._settings.udp_answer_limit if inquiry.room <= message.SMALLEST_UDP else 0)
 
 
 async def _completed(answer: Answer, recursors: Recursors, kind: str) -> Answer:

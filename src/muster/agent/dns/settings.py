@@ -26,9 +26,9 @@ class DNS:
     of names, `web*`, of which the longest counts, down to `*`.
 
     `only_passing` leaves out instances that are in a warning state, too. `udp_answer_limit`: the most instances in an
-    answer by UDP to who does not speak EDNS. `a_record_limit`: the most addresses in any answer; 0 for all.
-    `enable_truncate`: say in an answer that lacks instances for want of room that it does, so that the client asks
-    again by TCP. `enable_additional_node_meta_txt`: add the metadata of nodes.
+    answer by UDP to who does not say by EDNS that it takes more than 512 octets. `a_record_limit`: the most addresses
+    in any answer; 0 for all. `enable_truncate`: say in an answer that lacks instances for want of room that it does, so
+    that the client asks again by TCP. `enable_additional_node_meta_txt`: add the metadata of nodes.
 
     `recursors`, IP addresses with or without a port, are asked what is outside `domain`, one after another, each for
     `recursor_timeout` seconds. Without any such questions are refused.
