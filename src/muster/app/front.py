@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from muster.http.listening import listen
 from muster.model.errors import BadConfiguration, MusterError
@@ -79,13 +79,16 @@ class Front:
             self._supervisor.answer(number, Registered(self._membership.standing.value))
 
     async def tried(self) -> str:
-        """Wait until the first attempt to register has ended, if there is anything to; returns why it is not done."""
+        """Wait until an attempt to register has ended, if there is anything to; returns why it is not done."""
         async with self._one_by_one:
             membership = self._membership
         if membership is None:
             return ""
-        await membership.tried.wait()
-        return membership.standing.value.why
+        async with aclosing(aiter(membership.standing)) as standings:
+            async for standing in standings:
+                if standing.checked and (standing.registered_once or standing.why):
+                    return "" if standing.registered_once else f"not registered yet: {standing.why}"
+        raise AssertionError("standings never end by themselves")
 
     async def crashed(self, announced: Announced) -> None:
         """Take what a worker has registered for itself out of the registry, since it cannot any more."""

@@ -70,7 +70,6 @@ def run_worker(service: Service, place: int, channel: Channel) -> None:
 async def _running(service: Service, part: Worker, channel: Channel) -> AsyncIterator[None]:
     channel.listen(part.hear, _nothing)
     async with service.running():
-        part.serve()
         yield
 
 
@@ -106,21 +105,16 @@ class Worker:
     def keeps(
         self, home: Home, entries: Sequence[Registration], health: HealthState
     ) -> tuple[Home, Sequence[Registration]]:
-        """Raises BadConfiguration for a registry that ends with this process."""
+        """From now on the parent hears how this worker is. Raises BadConfiguration for a registry in this process."""
         shared = next((each for each in entries if self._is_shared(each)), None)
         own = tuple(each for each in entries if each is not shared)
         registry = _url(self._registry) if home.mode is Mode.SELF else None
         self._channel.send(Announced(own, shared, registry, home.mode, self._timing))
         self._health = health
         self._own = bool(own)
-        return (home, own) if own else (Home(Mode.EXTERNAL, None), entries)
-
-    def serve(self) -> None:
-        """From now on the parent hears how this worker is."""
-        assert self._health is not None
-        self._tell(self._health.reports.value)
-        self._health.reports.listen(self._tell)
+        health.reports.listen(self._tell)
         self._give_sign()
+        return (home, own) if own else (Home(Mode.EXTERNAL, None), entries)
 
     def hear(self, message: Message, handed: socket.socket | None) -> None:
         """Take note of what the parent tells."""
