@@ -218,7 +218,7 @@ async def test_stopped_while_its_registry_is_away(name: str, caplog: pytest.LogC
 
 async def test_an_id_that_another_service_holds(registry: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot happen by chance; the state says what is wrong, and nothing of the other's is touched."""
-    monkeypatch.setattr("muster.app.service.new_id", lambda _: f"{name}-1")
+    monkeypatch.setattr("muster.app.part.new_id", lambda _: f"{name}-1")
     async with greeter(name, registry).running():
         async with greeter(f"{name}-other", registry).running() as other:
             assert not other.readiness.ready
