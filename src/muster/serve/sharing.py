@@ -42,8 +42,7 @@ class SharedRegistrar:
 
     async def beat(self, instance_id: str, state: CheckState) -> None:
         if state == DRAINING:
-            if self._last():
-                await self._registrar.beat(instance_id, state)
+            await self._leave(instance_id, state)
         elif state.health is Health.CRITICAL and self._lease.pass_on():
             log.info("another process at the port registers now: %s", state.output)
         elif self._lease.held:
@@ -54,6 +53,14 @@ class SharedRegistrar:
     async def deregister(self, instance_id: str) -> None:
         if self._last():
             await self._registrar.deregister(instance_id)
+
+    async def _leave(self, instance_id: str, state: CheckState) -> None:
+        """Who held the lease beats once more, so that the next one has the whole time to take over."""
+        held = self._lease.held
+        if self._last():
+            await self._registrar.beat(instance_id, state)
+        elif held:
+            await self._registrar.beat(instance_id, SERVING)
 
     def _last(self) -> bool:
         """Whether the entry is this process's to remove. It has left with the first call."""

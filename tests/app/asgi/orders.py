@@ -9,7 +9,7 @@ from typing import Any
 
 import muster
 
-TIMING = muster.Timing(beat=1.0, reach=1.0, drain=0.7, stop=3.0)
+TIMING = muster.Timing(drain=0.7, stop=3.0)
 
 
 async def orders(scope: Any, receive: Any, send: Any) -> None:
@@ -19,8 +19,8 @@ async def orders(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/slow":
         await asyncio.sleep(1.5)
     body = json.dumps({"pid": os.getpid()}).encode()
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

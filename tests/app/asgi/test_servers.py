@@ -8,10 +8,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.app.asgi.serving import free_port, server, watched
 
 from muster.agent import Agent
 from muster.rpc.identity import METADATA
-from tests.app.asgi.serving import free_port, server, watched
 
 pytestmark = pytest.mark.anyio
 
