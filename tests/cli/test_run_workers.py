@@ -287,7 +287,7 @@ def test_workers_end_when_the_parent_is_killed(run: Run) -> None:
         os.kill(crew.process.process.pid, signal.SIGKILL)
         crew.process.process.wait()
         crew.wait_for(lambda: not any(map(lives, pids)))
-        crew.wait_for(lambda: crew.entries("crew") == [])
+        assert crew.entries("crew") == crew.entries("crew-http") == []
 
 
 def test_reload_for_development(run: Run, source: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from muster.app.service import Service
     from muster.http.incoming import Incoming
 
+log = logging.getLogger("muster.serve")
+
 ALIVE = 0.5
 """Seconds between two signs of life."""
 
@@ -68,7 +72,7 @@ def run_worker(service: Service, place: int, channel: Channel) -> None:
 
 @asynccontextmanager
 async def _running(service: Service, part: Worker, channel: Channel) -> AsyncIterator[None]:
-    channel.listen(part.hear, _nothing)
+    channel.listen(part.hear, part.orphaned)
     async with service.running():
         yield
 
@@ -85,6 +89,7 @@ class Worker:
         self._given: asyncio.Future[Given] | None = None
         self._shared: Shared | None = None
         self._health: HealthState | None = None
+        self._home: Home | None = None
         self._own = False
 
     async def placed(self, door: Door, host: str) -> Door:
@@ -110,7 +115,7 @@ class Worker:
         own = tuple(each for each in entries if each is not shared)
         registry = _url(self._registry) if home.mode is Mode.SELF else None
         self._channel.send(Announced(own, shared, registry, home.mode, self._timing))
-        self._health = health
+        self._health, self._home = health, home
         self._own = bool(own)
         health.reports.listen(self._tell)
         self._give_sign()
@@ -127,6 +132,15 @@ class Worker:
                 self._registered(standing)
             case Go(seconds, alone):
                 self._go(seconds, alone)
+
+    def orphaned(self) -> None:
+        """The parent has gone: what it has registered is taken out here, by each worker, since none knows of the
+        others. `end_with_parent` ends this one."""
+        home, shared = self._home, self._shared
+        if home is not None and home.registrar is not None and home.thread is not None and shared is not None:
+            log.warning("the process that started this worker has gone")
+            leaving = home.thread.start(home.registrar.deregister(shared.instance_id))
+            leaving.add_done_callback(_tell_failure)
 
     def _closed(self) -> None:
         self._channel.send(Closed())
@@ -210,5 +224,6 @@ def _url(registry: str | Registrar | None) -> str | None:
     return registry
 
 
-def _nothing() -> None:
-    """`end_with_parent` sees that the parent has gone."""
+def _tell_failure(leaving: Future[None]) -> None:
+    if not leaving.cancelled() and (error := leaving.exception()) is not None:
+        log.warning("the shared registration is left in the registry until it expires: %s", error)
