@@ -100,6 +100,16 @@ async def test_the_end_of_the_other_is_told_once(ends: tuple[Channel, Channel]) 
     ends[1].send(SignOfLife())  # without effect
 
 
+async def test_last_words_are_heard_before_the_end_is_noticed(ends: tuple[Channel, Channel]) -> None:
+    heard = Heard(ends[1])
+    for number in range(3):
+        ends[0].send(Failed("x" * 10_000, number))
+    ends[0].close()
+    ends[1].hear_rest()
+    assert [each.status for each in heard.messages if isinstance(each, Failed)] == [0, 1, 2]
+    assert heard.lost.is_set()
+
+
 async def test_sending_to_one_who_has_gone_is_without_effect(ends: tuple[Channel, Channel]) -> None:
     ends[1].close()
     given, kept = socket.socketpair()

@@ -32,6 +32,8 @@ class Channel:
         self._sockets: deque[socket.socket] = deque()
         self._unsent: deque[tuple[bytes, socket.socket | None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._heard: Heard | None = None
+        self._lost: Callable[[], None] | None = None
         self._closed = False
 
     @property
@@ -50,7 +52,13 @@ class Channel:
     def listen(self, heard: Heard, lost: Callable[[], None]) -> None:
         """Call `heard` with each message from now on, and `lost` once when the other end has gone."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._end, self._read, heard, lost)
+        self._heard, self._lost = heard, lost
+        self._loop.add_reader(self._end, self._read)
+
+    def hear_rest(self) -> None:
+        """Hear what has arrived, at once: of a process that has ended, its last words may not have been read yet."""
+        while not self._closed and self._read():
+            pass
 
     def close(self) -> None:
         """May be called more than once."""
@@ -100,11 +108,12 @@ class Channel:
                 handed.close()
         self._unsent.clear()
 
-    def _read(self, heard: Heard, lost: Callable[[], None]) -> None:
+    def _read(self) -> bool:
+        """Hear some of what has arrived; False for nothing."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self._end, _AT_ONCE, _MOST_SOCKETS)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, descriptors = b"", []
         for descriptor in descriptors:
@@ -112,16 +121,19 @@ class Channel:
             self._sockets.append(socket.socket(fileno=descriptor))
         if not data:
             self.close()
-            lost()
-            return
+            if self._lost is not None:
+                self._lost()
+            return False
         self._received += data
-        self._take(heard)
+        self._take()
+        return True
 
-    def _take(self, heard: Heard) -> None:
+    def _take(self) -> None:
         while len(self._received) >= _HEAD.size and not self._closed:
             length, handed = _HEAD.unpack_from(self._received)
             end = _HEAD.size + length
             if len(self._received) < end:
                 return
             message, self._received = self._received[_HEAD.size : end], self._received[end:]
-            heard(pickle.loads(message), self._sockets.popleft() if handed else None)
+            if self._heard is not None:
+                self._heard(pickle.loads(message), self._sockets.popleft() if handed else None)

@@ -69,6 +69,7 @@ class Supervisor:
         number = next((number for number, process in self._processes.items() if process.pid == pid), None)
         if number is None:
             return
+        self._processes[number].channel.hear_rest()
         asked = any(each.number == number and each.phase is t.Phase.LEAVING for each in self.table.value.workers)
         level = logging.INFO if asked else logging.WARNING
         log.log(level, "worker %d (pid %d) ended%s: %s", number, pid, "" if asked else " unasked", _how(status))
@@ -158,6 +159,7 @@ class Supervisor:
             asyncio.get_running_loop().call_soon(self.happened, t.Ended(number))
             return
         self._processes[number] = process
+        self.failure = None
         log.info("worker %d started (pid %d)", number, process.pid)
         process.channel.listen(lambda message, handed: self._hear(number, message), _nothing)
 

@@ -38,9 +38,8 @@ class Phase(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Worker:
     """`number` is never used again; `place` is the lowest that was free: below twice the number of workers. `since`:
-    when it came into its phase. `ready`: it says that it is well; `known`: and
-    that others can find it. `closed`: it takes no connections any more. `silent`: looks since the last sign of
-    life."""
+    when it came into its phase. `ready`: it says that it is well; `known`: and that others can find it. `closed`: it
+    takes no connections any more. `silent`: looks since the last sign of life."""
 
     number: int
     place: int
