@@ -21,17 +21,17 @@ from muster import Service
 from muster.serve.settings import Timing
 
 CONNECTIONS = 16
-WORK = 0.002
+BUSY = 0.002
 """Seconds of CPU for a call: some database rows turned into JSON."""
 
 service = Service("bench-workers", register="off", protocols="http", timing=Timing(drain=0.0))
 
 
 @service.handler
-class Work:
+class Job:
     async def spend(self) -> int:
         """Uses the processor for a while; returns who did."""
-        end = time.thread_time() + WORK
+        end = time.thread_time() + BUSY
         while time.thread_time() < end:
             pass
         return os.getpid()
@@ -48,7 +48,7 @@ def measure(quick: bool = False) -> list[Figure]:
         greatest = [run(_share(four, CONNECTIONS)) for _ in range(repeats)]
         return [
             of_repeats(
-                f"--workers 2 against 1: calls a second of {WORK * 1000:g} ms CPU each",
+                f"--workers 2 against 1: calls a second of {BUSY * 1000:g} ms CPU each",
                 ratios,
                 "x",
                 note=f"{os.cpu_count()} cores, the client on one of them",
@@ -69,13 +69,13 @@ def _workers(count: int) -> Iterator[Served]:
 
 async def _rate(served: Served, calls: int) -> float:
     """Calls a second over CONNECTIONS connections."""
-    seconds, _ = await _called(served, "/work/spend", CONNECTIONS, calls)
+    seconds, _ = await _called(served, "/job/spend", CONNECTIONS, calls)
     return calls / seconds
 
 
 async def _share(served: Served, connections: int) -> float:
     """How many of so many connections the same worker has."""
-    _, who = await _called(served, "/work/who", connections, connections)
+    _, who = await _called(served, "/job/who", connections, connections)
     return float(max(who.values()))
 
 
@@ -83,7 +83,7 @@ def _cost(served: Served, connections: int) -> Figure:
     """What a connection costs the parent, which alone is looked at."""
     before = served.cpu
     for _ in range(connections // 20):
-        run(_called(served, "/work/who", 20, 20))
+        run(_called(served, "/job/who", 20, 20))
     return Figure("dealing out a connection: CPU of the parent", (served.cpu - before) / connections * 1e6, "µs")
 
 
