@@ -4,7 +4,7 @@ A map of the package. Imports go down only; siblings do not import each other.
 
     cli                       the `muster` command, one file a command
     gateway | agent           HTTP door to the services | embedded agent that speaks Consul's HTTP API
-    sync                      the Client for threads: another door to app
+    sync | gunicorn           the Client for threads, hooks for WSGI applications: other doors to app
     app                       Service, Client: the public objects; they assemble, they decide nothing
     telemetry                 events as log lines and metrics
     http | grpc               servers and clients of the two transports

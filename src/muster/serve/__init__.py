@@ -9,6 +9,10 @@ zones/            where it runs: the argument, the environment, or who else know
 entry.py          what the registry is told of an instance
 reach.py          what callers speak to it, and how the registry finds out whether it answers
 several.py        one run that is reached by several protocols
+sharing.py        one registration that several processes have together
+lease.py          who of them writes it, and who is the last one out
+listeners.py      the sockets that a process listens at, whoever opened them
+interposed.py     stopping signals, taken before the server that they are meant for
 reporting.py      telling observers where the registration stands
 health.py         the health of a run, for whichever transport is asked
 hooks.py          what the author of a service runs at start and stop
