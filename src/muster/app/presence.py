@@ -72,7 +72,7 @@ class Presence:
         self.why = "looking for the port that the server listens at"
         self.leaving = False
         self.checked = asyncio.Event()
-        """Set once the register check has passed, so that calls are welcome."""
+        """Set once the register check has passed, so that calls are welcome, or will not be made any more."""
         self._joining = joining
         self._lease: Lease | None = None
         self._seek = seek
@@ -130,6 +130,7 @@ class Presence:
             log.exception("%s is not registered", self._joining.label.name)
         finally:
             self._ended.set()
+            self.checked.set()
             if self._retiring and not self._signalled:
                 signal.raise_signal(signal.SIGTERM)
 

@@ -43,8 +43,8 @@ class SharedRegistrar:
     async def beat(self, instance_id: str, state: CheckState) -> None:
         if state == DRAINING:
             await self._leave(instance_id, state)
-        elif state.health is Health.CRITICAL and self._lease.pass_on():
-            log.info("another process at the port registers now: %s", state.output)
+        elif state.health is Health.CRITICAL and self._passed_on(state):
+            return
         elif self._lease.held:
             await self._told(self._registrar.beat(instance_id, state))
         elif self._registration is not None:
@@ -53,6 +53,14 @@ class SharedRegistrar:
     async def deregister(self, instance_id: str) -> None:
         if self._last():
             await self._registrar.deregister(instance_id)
+
+    def _passed_on(self, state: CheckState) -> bool:
+        """Whether somebody else speaks for all, from now on if not already."""
+        held = self._lease.held
+        passed = self._lease.pass_on()
+        if held and passed:
+            log.warning("%s: another process at this port registers now", state.output)
+        return passed
 
     async def _leave(self, instance_id: str, state: CheckState) -> None:
         """Who held the lease beats once more, so that the next one has the whole time to take over."""
