@@ -1,9 +1,13 @@
-"""uvloop only where the processes that a service starts are safe from gRPC's fork handlers."""
+"""uvloop only where the processes that a service starts are safe from gRPC's fork handlers; and an end in any case."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
+from muster.serve import loop
 from muster.serve.loop import loop_factory
 
 
@@ -16,3 +20,45 @@ def test_asyncios_own_loop_unless_forks_are_none_of_grpcs_business(environ: dict
 def test_uvloop_where_it_is_asked_for(off: str) -> None:
     new_event_loop = pytest.importorskip("uvloop").new_event_loop
     assert loop_factory({"GRPC_ENABLE_FORK_SUPPORT": off}) is new_event_loop
+
+
+async def stubborn() -> None:
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+
+def test_what_does_not_heed_that_it_is_cancelled_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "CANCEL_LIMIT", 0.01)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(stubborn()))
+        await asyncio.sleep(0)
+
+    loop.run(main())
+    assert not tasks[0].done()
+    assert "left behind, since they go on although they were cancelled: stubborn" in caplog.text
+
+
+def test_other_tasks_are_cancelled_and_waited_for() -> None:
+    ended: list[str] = []
+
+    async def closing() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("closed")
+
+    async def main() -> None:
+        tasks.add(asyncio.create_task(closing()))
+        await asyncio.sleep(0)
+        raise LookupError("what main raises comes out")
+
+    tasks: set[asyncio.Task[None]] = set()
+    with pytest.raises(LookupError, match="comes out"):
+        loop.run(main())
+    assert ended == ["closed"]

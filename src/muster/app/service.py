@@ -24,6 +24,7 @@ from muster.model.service import Registration
 from muster.registry.protocol import Registrar
 from muster.rpc.identity import DEFAULT_PATH
 from muster.serve import hooks as run
+from muster.serve import loop
 from muster.serve.advertise import HERE, advertised, place_of
 from muster.serve.checks import Checks, UserCheck, level_of
 from muster.serve.entry import Label, compose, new_id
@@ -31,7 +32,6 @@ from muster.serve.health import HealthState
 from muster.serve.hooks import Hook, Hooks
 from muster.serve.life import Transport, live, prepared
 from muster.serve.lifecycle import Readiness
-from muster.serve.loop import loop_factory
 from muster.serve.membership import Member
 from muster.serve.mode import Mode, mode_of
 from muster.serve.reach import by_grpc, by_http
@@ -220,8 +220,7 @@ class Service:
 
         Blocks; for the main thread, with no event loop running. Raises as `running`.
         """
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(until_signalled(self.running()))
+        loop.run(until_signalled(self.running()))
 
     async def serve(self) -> None:
         """Serve until cancelled, then drain; signals are the caller's. Raises as `running`."""

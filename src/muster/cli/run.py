@@ -59,10 +59,9 @@ def run(
 
 
 def _run_here(service: Service, dev: bool) -> None:
-    from muster.serve.loop import loop_factory
+    from muster.serve import loop
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(until_signalled(_running(service, dev)))
+    loop.run(until_signalled(_running(service, dev)))
 
 
 @asynccontextmanager

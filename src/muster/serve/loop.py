@@ -1,12 +1,60 @@
-"""The event loop to run on."""
+"""The event loop to run on, and its end."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+log = logging.getLogger("muster.serve")
 
 FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
+
+CANCEL_LIMIT = 0.5
+"""Seconds that tasks have to end in once `main` is over, and they are cancelled."""
+
+
+def run(main: Coroutine[Any, Any, object]) -> None:
+    """Run `main` on a loop of `loop_factory`, cancel what else still runs there, and close it.
+
+    Raises what `main` raises. asyncio's own run waits without end for tasks that do not heed that they are cancelled,
+    and a service with such a handler would never end. Here they are left behind, and logged. For the main thread, with
+    no event loop running.
+    """
+    going_on: list[str] = []
+    runner = asyncio.Runner(loop_factory=loop_factory())
+    try:
+        runner.run(_to_the_end(main, going_on))
+    finally:
+        if going_on:
+            log.error("left behind, since they go on although they were cancelled: %s", ", ".join(going_on))
+            runner.get_loop().close()  # the runner's own close would wait for them
+        else:
+            runner.close()
+
+
+async def _to_the_end(main: Coroutine[Any, Any, object], going_on: list[str]) -> None:
+    try:
+        await main
+    finally:
+        going_on += await _cancelled()
+
+
+async def _cancelled() -> list[str]:
+    """Cancels all other tasks; returns what those run that go on."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if not others:
+        return []
+    _, going_on = await asyncio.wait(others, timeout=CANCEL_LIMIT)
+    return sorted(_what(task) for task in going_on)
+
+
+def _what(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", task.get_name())
 
 
 def loop_factory(environ: Mapping[str, str] = os.environ) -> Callable[[], asyncio.AbstractEventLoop] | None:
