@@ -116,6 +116,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadConfiguration, match=f"data directory {tmp_path}/file/data: Not a directory"):
         StoreFile(tmp_path / "file" / "data").__enter__()
+    with pytest.raises(BadConfiguration, match=f"data directory {tmp_path}/file: this is a file, not a directory"):
+        StoreFile(tmp_path / "file").__enter__()
     _directory(filled(tmp_path))
     with pytest.raises(BadConfiguration, match=r"agent\.db"):
         StoreFile(tmp_path).__enter__()

@@ -40,6 +40,8 @@ def read_file(file: Path) -> dict[str, Any]:
 def _files_at(place: Path) -> list[Path]:
     if place.is_dir():
         return sorted(file for file in place.iterdir() if file.suffix in _FORMATS and file.is_file())
+    if not place.exists():
+        raise BadConfiguration(f"{place} cannot be read: there is no such file or folder")
     if place.suffix not in _FORMATS:
         hint = "; write HCL as JSON" if place.suffix == ".hcl" else ""
         raise BadConfiguration(f"{place}: a configuration is a folder, or a file that ends in .json or .toml{hint}")

@@ -52,6 +52,8 @@ class StoreFile:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(self._directory)
             self._database = _opened(self._path)
+        except FileExistsError:
+            raise BadConfiguration(f"data directory {self._directory}: this is a file, not a directory") from None
         except OSError as error:
             self.close()
             raise BadConfiguration(f"data directory {self._directory}: {error.strerror or error}") from None
