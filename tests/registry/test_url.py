@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
@@ -83,6 +84,12 @@ def test_an_unknown_scheme_lists_the_known() -> None:
     assert "unknown registry scheme 'zookeeper'" in str(caught.value)
     assert "known: consul, memory, static" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("scheme", "meant"), [("http", "consul://HOST:PORT"), ("https", "consul+https://HOST:PORT")])
+def test_who_writes_consuls_address_by_http_is_told_the_scheme(scheme: str, meant: str) -> None:
+    with pytest.raises(BadConfiguration, match=f"for Consul write {re.escape(meant)}"):
+        open_registry(f"{scheme}://127.0.0.1:8500", environ={})
 
 
 def test_an_unknown_scheme_from_the_environment_says_where_it_came_from() -> None:

@@ -35,6 +35,12 @@ _BUILT_IN = {
 }
 """Known also where the package's metadata is missing, as in a zip file or a vendored copy."""
 
+_CONSUL_BY_HTTP = {
+    "http": "; for Consul write consul://HOST:PORT",
+    "https": "; for Consul write consul+https://HOST:PORT",
+}
+"""What was meant by the schemes that CONSUL_HTTP_ADDR may have."""
+
 _SECRETS = frozenset({"token", "password"})
 
 Opener = Callable[[str, Mapping[str, str]], Registry]
@@ -134,4 +140,5 @@ def _opener(scheme: str, choice: Choice) -> Opener:
 def _unknown_scheme(scheme: str, choice: Choice) -> str:
     known = sorted({*_BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
     origin = "" if choice.source == "registry" else f" (from {choice.source})"
-    return f"unknown registry scheme {scheme!r} in {redact(choice.url)!r}{origin}; known: {', '.join(known)}"
+    hint = _CONSUL_BY_HTTP.get(scheme, "")
+    return f"unknown registry scheme {scheme!r} in {redact(choice.url)!r}{origin}; known: {', '.join(known)}{hint}"
