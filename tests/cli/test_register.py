@@ -225,6 +225,16 @@ def test_a_program_that_is_not_there(muster: Command, nobody: str, port: str) ->
     assert errors(done.err) == ["error: there is no program 'no-such-program' that can be run"]
 
 
+def test_a_file_that_nobody_may_execute(muster: Command, nobody: str, port: str) -> None:
+    (muster.directory / "plain").write_text("#!/bin/sh")
+    (muster.directory / "plain").chmod(0o644)
+    done = muster("register", "web", "--port", port, "--registry", nobody, "--", "./plain")
+    assert done.status == 126
+    assert errors(done.err) == [
+        "error: './plain' cannot be run: it is no file that may be executed; chmod +x makes it one"
+    ]
+
+
 def test_a_program_that_cannot_be_run(muster: Command, nobody: str, port: str) -> None:
     (muster.directory / "odd").write_text("no program")
     (muster.directory / "odd").chmod(0o755)

@@ -107,7 +107,7 @@ class Program:
     def _start(self) -> None:
         path = shutil.which(self._command[0], path=self._environ.get("PATH"))
         if path is None:
-            raise ProgramFailed(f"there is no program {self._command[0]!r} that can be run", status=127)
+            raise _not_run(self._command[0])
         try:
             # Not asyncio's subprocess: that would wait for children too, and one of the two would miss an end.
             self._pid = os.posix_spawn(path, self._command, self._environ, setsid=True, setsigdef=_DEFAULTS)
@@ -140,6 +140,15 @@ class Program:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+def _not_run(program: str) -> ProgramFailed:
+    """Why nothing was found to run, and the status that shells have for it."""
+    if os.path.dirname(program) and os.path.exists(program):
+        return ProgramFailed(
+            f"{program!r} cannot be run: it is no file that may be executed; chmod +x makes it one", status=126
+        )
+    return ProgramFailed(f"there is no program {program!r} that can be run", status=127)
 
 
 _DEFAULTS = [signal.SIGPIPE]
