@@ -46,7 +46,7 @@ def test_the_package_of_a_name(name: str, package: str) -> None:
         ("größe", "only letters, digits"),
         ("o" * 200, "200 characters"),
         ("3d", "begin with a letter"),
-        ("class", "cannot import"),
+        ("class", "a word of Python's own: choose another name"),
         ("json", "hides the one"),
         ("grpc", "hides the one"),
         ("Muster", "hides the one"),

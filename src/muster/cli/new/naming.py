@@ -26,8 +26,10 @@ def package_of(name: str) -> str:
     if name == _REGISTRY:
         raise Misuse(f"{name!r} is what the registry calls itself: choose another name")
     package = re.sub(r"[.-]", "_", name).lower()
-    if not package.isidentifier() or iskeyword(package):
+    if not package.isidentifier():
         raise Misuse(f"{name!r} would make a package {package!r}, which Python cannot import: begin with a letter")
+    if iskeyword(package):
+        raise Misuse(f"{name!r} would make a package {package!r}, a word of Python's own: choose another name")
     if package in sys.stdlib_module_names or package in _USED:
         raise Misuse(f"{name!r} would make a package {package!r} that hides the one of that name: choose another name")
     return package
