@@ -23,7 +23,7 @@ SICK = Instance(
 
 
 def test_a_row_says_why_an_instance_is_sick() -> None:
-    assert row(SICK) == ("a-1", "[::1]:1", "critical", "grpc", "", "x y", "reach: connection refused")
+    assert row(SICK) == ("a-1", "[::1]:1", "critical", "grpc", "", "1", "x y", "reach: connection refused")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from muster.model.instance import Instance
 from muster.model.snapshot import Absent, Known, Pending, Snapshot, Stale, instances_of
 
-COLUMNS = ("instance", "address", "health", "protocol", "version", "tags", "failing checks")
+COLUMNS = ("instance", "address", "health", "protocol", "version", "weight", "tags", "failing checks")
 
 
 def row(instance: Instance) -> tuple[str, ...]:
@@ -19,6 +19,7 @@ def row(instance: Instance) -> tuple[str, ...]:
         str(instance.health),
         instance.protocol or "any",
         instance.version,
+        str(instance.weight),
         " ".join(instance.tags),
         failing,
     )
