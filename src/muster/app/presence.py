@@ -33,7 +33,7 @@ from muster.serve.health import HealthState, Report
 from muster.serve.hooks import Hooks
 from muster.serve.interposed import interposed
 from muster.serve.lease import Lease
-from muster.serve.life import Failures, live
+from muster.serve.life import DEREGISTER_LIMIT, Failures, live
 from muster.serve.lifecycle import Phase
 from muster.serve.listeners import Listener, listeners, parent_has
 from muster.serve.reach import Reach
@@ -81,6 +81,7 @@ class Presence:
         self._retiring = False
         self._end = asyncio.Event()
         self._over = asyncio.Event()
+        self._finding: asyncio.Timeout | None = None
         self._ended = asyncio.Event()
         self._ended.set()
 
@@ -105,13 +106,18 @@ class Presence:
         if self._ended.is_set():
             signal.raise_signal(signal.SIGTERM)
         else:
-            self._end.set()
+            self._begin_to_end()
             asyncio.get_running_loop().call_later(RETIREMENT, self._over.set)
 
     async def leave(self) -> None:
         """As `end`, while the server still takes calls: clients get the time to notice."""
-        self._end.set()
+        self._begin_to_end()
         await self._ended.wait()
+
+    def _begin_to_end(self) -> None:
+        self._end.set()
+        if self._finding is not None:
+            self._finding.reschedule(asyncio.get_running_loop().time())
 
     @property
     def goes_on(self) -> bool:
@@ -136,9 +142,26 @@ class Presence:
 
     async def _run(self) -> None:
         """All of it, to the closing of the registry: servers cancel what is left once `end` has returned."""
+        inherited = listeners()
         async with home(self._joining.registry, self._joining.mode) as kept_at:
             if (found := await self._found()) is not None:
                 await self._stay(kept_at, *found)
+            else:
+                for listener in inherited:
+                    await self._leave_unseen(kept_at, listener)
+
+    async def _leave_unseen(self, kept_at: Home, listener: Listener) -> None:
+        """Stopped before the application answered: those that it was to replace may have left the entry to it."""
+        self._signalled = not self._retiring
+        with self._joined(listener, kept_at.registrar) as (instance_id, registrar):
+            told = self._lease.told() if self._lease else None
+            if registrar is None or told is None or not told.registered:
+                return
+            try:
+                async with asyncio.timeout(DEREGISTER_LIMIT):
+                    await kept_at.do(registrar.deregister(instance_id))
+            except (MusterError, TimeoutError) as error:
+                log.warning("%s is left in the registry until it expires: %s", instance_id, error or "no answer")
 
     async def _stay(self, kept_at: Home, listener: Listener, reach: Reach) -> None:
         joining = self._joining
@@ -172,9 +195,20 @@ class Presence:
 
     async def _found(self) -> tuple[Listener, Reach] | None:
         """Where the application answers; None where the server has stopped before it did."""
+        if self._end.is_set():
+            return None
+        try:
+            async with asyncio.timeout(None) as self._finding:
+                return await self._find()
+        except TimeoutError:
+            return None
+        finally:
+            self._finding = None
+
+    async def _find(self) -> tuple[Listener, Reach]:
         clock = asyncio.get_running_loop().time
         begun, pause = clock(), LOOK_EVERY
-        while not self._end.is_set():
+        while True:
             for listener in self._candidates():
                 if (reach := await self._seek(listener)) is not None:
                     return listener, reach
@@ -183,7 +217,6 @@ class Presence:
                 self.why = self._not_found()
                 log.error("%s is not registered: %s", self._joining.label.name, self.why)
             await asyncio.sleep(pause)
-        return None
 
     def _candidates(self) -> list[Listener]:
         """Where to look: at the port that was told, or at every one of this process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,8 +25,12 @@ from muster.app import presence
 from muster.http.asgi import App
 from muster.http.lifespan import LifespanFailed, begun
 from muster.http.server import serving
+from muster.model.check import TTLCheck
+from muster.model.service import Registration
 from muster.registry.memory import Memory
 from muster.rpc.identity import METADATA
+from muster.serve.lease import Lease
+from muster.serve.listeners import listeners
 
 pytestmark = pytest.mark.anyio
 
@@ -198,6 +203,21 @@ async def test_a_port_that_is_not_found_is_told(
                 if "cannot find" in answer["why"]:
                     break
     assert "set listen= or MUSTER_LISTEN" in caplog.text
+
+
+async def test_one_that_is_stopped_at_once_removes_what_others_have_left_to_it() -> None:
+    """As a new worker does when gunicorn stops while all of its workers are being replaced."""
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        (listener,) = (each for each in listeners() if each.port == inherited.getsockname()[1])
+        lease = Lease("left", listener)
+        instance = muster.Instance(lease.join(lambda: "left-1"), "left", "127.0.0.1", listener.port)
+        await Memory("wrapped").register(Registration(instance, (TTLCheck("self", 30.0),), 60.0))
+        lease.tell(True)
+        lease.leave(stays=True)
+        assert [each.id for each in await seen("left")] == ["left-1"]
+        async with begun(muster.asgi(hello, "left", registry="memory://wrapped", timing=BRIEF)):
+            pass
+    assert await seen("left") == ()
 
 
 async def test_websockets_and_their_messages_are_the_application_s() -> None:
