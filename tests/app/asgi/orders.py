@@ -9,7 +9,7 @@ from typing import Any
 
 import muster
 
-TIMING = muster.Timing(drain=0.7, stop=3.0)
+TIMING = muster.Timing(drain=0.5, stop=3.0)
 
 
 async def orders(scope: Any, receive: Any, send: Any) -> None:
@@ -17,7 +17,7 @@ async def orders(scope: Any, receive: Any, send: Any) -> None:
         await lifespan(receive, send)
         return
     if scope["path"] == "/slow":
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.8)
     body = json.dumps({"pid": os.getpid()}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -32,4 +32,3 @@ async def lifespan(receive: Any, send: Any) -> None:
 
 
 app = muster.asgi(orders, "orders", timing=TIMING)
-bare = orders

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from pathlib import Path
 
@@ -41,8 +40,6 @@ async def test_it_is_found_and_leaves_before_its_port_closes(
             await seen.until(0)
             async with session.get(path) as response:
                 assert response.status == 200
-        async with asyncio.timeout(15):
-            assert await process.wait() in (0, -signal.SIGTERM)
 
 
 async def test_gunicorn_s_master_dies_and_its_registration_goes(

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.anyio
 
 SERVERS = {
     "uvicorn": "uvicorn orders:app --port {port}",
-    "uvicorn-workers": "uvicorn orders:app --port {port} --workers 2",
     "hypercorn": "hypercorn orders:app --bind 127.0.0.1:{port} --workers 0",
     "granian": "granian orders:app --interface asgi --port {port}",
     "gunicorn-uvicorn": "gunicorn orders:app -k uvicorn_worker.UvicornWorker -w 2 -b 127.0.0.1:{port}",
