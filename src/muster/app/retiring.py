@@ -1,7 +1,7 @@
 """The end of a worker that is replaced: one that has had its number of requests (--max-requests), or is reloaded.
 
 uvicorn ends such a worker at once, and resets connections that it has accepted and not read from yet (0.54): of workers
-that end after 50 requests each under load, about every tenth costs somebody a request. So muster counts in its place,
+that end after 50 requests each under load this cost somebody a request again and again. So muster counts in its place,
 the worker leaves as it does at SIGTERM, and takes no new connections meanwhile.
 """
 
