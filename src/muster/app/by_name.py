@@ -78,9 +78,18 @@ class ByName:
         """What the handlers of a service are, as one of its instances has said not long ago."""
         read = self._read.get(name)
         if read is None or time.monotonic() - read[0] > FRESH:
-            document = await document_of(name, self._finder.way(name, Asked(HTTP), HTTP))
-            read = self._read[name] = time.monotonic(), Typed(document)
+            read = self._read[name] = time.monotonic(), Typed(await self._document(name))
         return read[1]
+
+    async def _document(self, name: str) -> bytes:
+        """Raises Fault UNIMPLEMENTED for any other application: who calls it by name learns how it is reached."""
+        try:
+            return await document_of(name, self._finder.way(name, Asked(HTTP), HTTP))
+        except Fault as fault:
+            if fault.code != "UNIMPLEMENTED":
+                raise
+            text = f"{name!r} is served by HTTP and has no typed handlers: ask for its paths, by client.http or curl"
+            raise Fault("UNIMPLEMENTED", text) from fault
 
 
 def _operation(endpoint: Endpoint, *, idempotent: bool) -> Operation:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from fastapi import FastAPI
 from tests.app.typed.conftest import Greeter
 
 import muster
@@ -112,3 +113,12 @@ async def test_a_service_that_is_reached_by_http_alone() -> None:
                 assert (answer.status, await answer.json()) == (200, "acme")
             async with session.get("/echo") as answer:
                 assert (await answer.json())["endpoints"]["echo.Echo.Many"] == "/echo/echo/many"
+
+
+async def test_any_other_application_is_asked_for_its_paths() -> None:
+    registry = Memory("an application, not typed")
+    service = muster.Service("orders", registry=registry, timing=muster.Timing(drain=0.0))
+    service.mount(FastAPI())
+    async with service.running(), muster.Client(registry) as client:
+        with pytest.raises(muster.Fault, match=r"UNIMPLEMENTED: 'orders' .* no typed handlers: ask for its paths"):
+            await client.call("orders", "Say.Hello", {}, timeout=5)
