@@ -54,6 +54,15 @@ def test_an_unknown_scheme_lists_the_known_ones(muster: Command, arguments: tupl
     assert "known: consul, memory, static" in done.error
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one process", "workers"])
+def test_run_says_what_is_wrong_with_its_registry_once(muster: Command, workers: tuple[str, ...]) -> None:
+    done = muster("run", "greeter:service", *workers, "--registry", "conzul://127.0.0.1:8500")
+    assert done.status == 1
+    assert done.err.splitlines() == [
+        "error: unknown registry scheme 'conzul' in 'conzul://127.0.0.1:8500'; known: consul, memory, static"
+    ]
+
+
 def test_a_url_without_a_scheme(muster: Command) -> None:
     done = muster("services", "--registry", "127.0.0.1:8500")
     assert done.status == 1

@@ -17,6 +17,7 @@ from muster.cli.loading import load
 from muster.cli.logs import tell_more
 from muster.cli.options import RegistryURL
 from muster.cli.output import complain, print_line
+from muster.registry.url import open_registry
 from muster.serve.signals import until_signalled
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run(
     """
     tell_more()
     if registry is not None:
+        open_registry(registry)  # what is wrong with it is said here once, and not by each worker
         os.environ["MUSTER_REGISTRY"] = registry
     if workers is None and not reload:
         _run_here(load(target), dev)
