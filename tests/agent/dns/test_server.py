@@ -131,7 +131,7 @@ async def tried(port: int) -> bytes:
         (b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01", "FORMERR"),
         (b"\x12\x34\x11\x00" + WEB.to_wire()[4:], "NOTIMP"),
         (b"\x12\x34\x29\x00" + WEB.to_wire()[4:], "NOTIMP"),
-        (WEB.to_wire()[:4] + b"\x00\x02" + WEB.to_wire()[6:], "FORMERR"),
+        (b"\x12\x34" + WEB.to_wire()[2:4] + b"\x00\x02" + WEB.to_wire()[6:], "FORMERR"),
     ],
 )
 async def test_what_is_no_question(ask: Any, wire: bytes, code: str | None) -> None:

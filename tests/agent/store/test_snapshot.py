@@ -48,9 +48,10 @@ def test_every_file_that_differs_in_a_byte_or_ends_early_is_refused() -> None:
     [
         (b"", "cut off"),
         (b"garbage", "failed to decompress it"),
-        (gzip.compress(b"meta.json"), "no snapshot of muster"),
+        (gzip.compress(b"meta.json", mtime=0), "no snapshot of muster"),
         (packed(SNAPSHOT) + b"more", "something behind it"),
     ],
+    ids=["empty", "no gzip", "another's", "too long"],
 )
 def test_what_is_no_snapshot_says_why(data: bytes, why: str) -> None:
     with pytest.raises(BadSnapshot, match=why):
