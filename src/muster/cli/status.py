@@ -1,7 +1,7 @@
 """From an error to one line on standard error and an exit status.
 
-0 done; 1 it could not be done, also because a URL or an address means nothing; 2 the command line lacks something or has
-what no option takes; 130 Ctrl-C, as shells count it.
+0 done; 1 it could not be done, also because a URL or an address means nothing; 2 the command line lacks something, or
+has what no option takes; 130 Ctrl-C, as shells count it.
 """
 
 from __future__ import annotations
