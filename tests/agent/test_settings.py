@@ -206,7 +206,7 @@ def test_a_twin_in_another_file_is_named_with_both(tmp_path: Path) -> None:
     [
         ("agent.hcl", b"", "write HCL as JSON"),
         ("agent.conf", b"", "ends in .json or .toml"),
-        ("missing.json", None, "cannot be read: No such file"),
+        ("missing.json", None, "there is no such file"),
         ("agent.toml", b"a = = 1", "no TOML: "),
         ("agent.toml", b"\xff", "is not UTF-8"),
         ("agent.toml", b"limits.http_body_timeout = inf", "http_body_timeout inf: a time above 0"),
