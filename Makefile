@@ -1,4 +1,5 @@
 # `make` says what there is. Every target makes the .venv that it needs; later runs find it there.
+# Tests mostly wait for other processes, so three run at a time; ARGS="-n 0" runs them one by one.
 # Another Python: make PYTHON=python3.12 test. One folder's tests: make test ARGS=tests/model.
 
 VENV := .venv
@@ -32,7 +33,7 @@ demo: $(VENV)/.runs
 
 test: $(VENV)/.dev
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 	@echo "make test: passed"
 
 lint: $(VENV)/.dev

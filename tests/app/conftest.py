@@ -73,7 +73,13 @@ class Fleet:
 
     def run(self, *command: str, cwd: Path | None = None, **environ: str) -> str:
         """What a program writes that ends by itself, with success."""
-        done = subprocess.run(
+        status, out = self.attempt(*command, cwd=cwd, **environ)
+        assert status == 0, out
+        return out
+
+    def attempt(self, *command: str, cwd: Path | None = None, **environ: str) -> tuple[int, str]:
+        """How a program ends, and what it writes; the status is -SIGKILL for one that does not end by itself."""
+        program = subprocess.Popen(
             [sys.executable, *command],
             cwd=cwd or self.directory,
             env=self.environ | environ,
@@ -81,10 +87,14 @@ class Fleet:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=2 * SECONDS,
+            start_new_session=True,
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        try:
+            out, _ = program.communicate(timeout=2 * SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            out, _ = program.communicate()
+        return program.returncode, out
 
 
 def environment() -> dict[str, str]:
