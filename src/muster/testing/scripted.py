@@ -55,6 +55,9 @@ class Hang:
 Step = Send | Hang
 Script = Callable[[Received], Step]
 
+ACCEPTING = 5
+"""Turns of the loop in which a connection that asyncio has accepted reaches its server."""
+
 HANG = Hang()
 REFUSE = Send(b"", close=True)
 """Closes without an answer. (A port that nobody listens on is the other kind of refusal.)"""
@@ -125,7 +128,9 @@ class Scripted:
         """Close the port and every connection: nobody is there any more. Fine where it has stopped."""
         assert self._server is not None, "enter it first"
         self._server.close()
-        for writer in self._writers:
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
+        for writer in tuple(self._writers):
             writer.close()
         await self._server.wait_closed()
 

@@ -13,6 +13,9 @@ from aiohttp import web
 from muster.model.instance import HTTP, Instance
 
 NAME = "greeter"
+ACCEPTING = 5
+"""Turns of the loop in which a connection that asyncio has accepted reaches its server, which then knows of it and
+closes it: one that comes just before the end would stay open."""
 
 
 @dataclass
@@ -149,6 +152,11 @@ class Web:
 
     async def stop(self) -> None:
         self.release.set()
-        if self.runner is not None:
-            await self.runner.cleanup()
-            self.runner = None
+        if self.runner is None:
+            return
+        for site in tuple(self.runner.sites):
+            await site.stop()
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
+        await self.runner.cleanup()
+        self.runner = None
