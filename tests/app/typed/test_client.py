@@ -85,7 +85,7 @@ async def test_a_stream_of_requests_that_is_refused_in_its_midst(say: Say) -> No
     async def endless() -> AsyncIterator[str]:
         yield "a"
         yield "nobody"
-        # Not written on: who writes while a refusal comes is told INTERNAL by grpc.aio at times, "Internal error from Core".
+        # Not written on: who writes while a refusal comes is told INTERNAL by grpc.aio at times, of its core.
         await asyncio.get_running_loop().create_future()
 
     async with asyncio.timeout(10):
