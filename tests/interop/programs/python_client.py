@@ -16,7 +16,14 @@ def is_seen_by_who_waits_for_it() -> None:
     index, nobody = client.health.service("web", passing=True)
     assert nobody == []
     seen = []
-    waiting = threading.Thread(target=lambda: seen.extend(client.health.service("web", index=index, wait="20s")))
+
+    def wait() -> None:
+        later, entries = index, []
+        while not entries:  # Consul also wakes who waits for a name's neighbour
+            later, entries = client.health.service("web", index=later, wait="20s")
+        seen.extend((later, entries))
+
+    waiting = threading.Thread(target=wait)
     waiting.start()
     check = consul.Check.ttl("20s")
     assert client.agent.service.register(
