@@ -21,6 +21,7 @@ Calling:
     hedged.py               a call that is sent a second time when its answer is late
     attempting.py           the attempts of one call, one after the other
     ending.py, pushback.py  how an attempt ended, and what the server says of another
+    provisional.py          keeping a stream from the status that grpc.aio makes up
     typed_client.py         calls of a class's operations
     requests.py             the requests of a stream, kept while they may have to be sent again
     connection.py           keeping a connection to an instance, and replacing it when it is old

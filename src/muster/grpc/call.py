@@ -121,7 +121,7 @@ class Call(Attempting):
                     if not self._superseded(inner):
                         raise
                 else:
-                    if self._is_present(inner):
+                    if self._committed or self._is_present(inner):
                         return answer
         except asyncio.CancelledError:
             self._abandon()

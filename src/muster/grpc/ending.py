@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from muster.grpc.link import Link
+from muster.grpc.provisional import PROVISIONAL
 from muster.grpc.pushback import pushback
 from muster.grpc.refusal import REFUSED
 from muster.model.outcome import Outcome
@@ -29,9 +30,6 @@ REFUSED_STREAM = "Stream removed (RST_STREAM (Received RST_STREAM with error cod
 
 TRANSPORT = ("Stream removed (", "Deadline Exceeded")
 """How details begin that gRPC's transport gives, and no application."""
-
-PROVISIONAL = "Internal error from Core"
-"""grpc.aio says so when it fails to send a message, and then replaces this status by the one that explains it."""
 
 CLARIFICATION = 0.1
 """Seconds; gRPC takes about 1 ms to change the state of a channel after it has failed the channel's calls."""

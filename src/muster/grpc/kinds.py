@@ -11,6 +11,7 @@ import grpc.aio
 
 from muster.grpc.attempting import Terms
 from muster.grpc.call import Call
+from muster.grpc.provisional import patient
 from muster.grpc.requests import Requests
 
 if TYPE_CHECKING:
@@ -54,23 +55,31 @@ class _StreamResponse(Call):
 
     async def _iterate(self) -> AsyncIterator[Any]:
         while (message := await self._following(self._next)) is not EOF:
-            self._receive()
             yield message
+
+    async def read(self) -> Any:
+        return await self._following(self._read)
 
     async def _next(self, inner: Any) -> Any:
         try:
-            return await anext(aiter(inner))
+            message = await anext(aiter(inner))
         except StopAsyncIteration:
             return EOF
-
-    async def read(self) -> Any:
-        message = await self._following(lambda inner: inner.read())
-        if message is not EOF:
-            self._receive()
+        self._received(inner)
         return message
 
+    async def _read(self, inner: Any) -> Any:
+        message = await inner.read()
+        if message is not EOF:
+            self._received(inner)
+        return message
+
+    def _received(self, inner: Any) -> None:
+        """Something of an answer, unless the attempt has been given up: if not, there will be no other."""
+        if inner is self._inner and self._link is not None:
+            self._receive()
+
     def _receive(self) -> None:
-        """The caller has seen something of an answer: there will be no other attempt."""
         self._committed = True
 
 
@@ -98,13 +107,14 @@ class _StreamRequest(Call):
 
     def _start(self, stub: Callable[..., Any], timeout: float | None) -> Any:
         terms = self._terms
-        return stub(
+        call = stub(
             self._requests.read(),
             timeout=timeout,
             metadata=terms.metadata,
             credentials=terms.credentials,
             compression=terms.compression,
         )
+        return patient(call, self._requests)
 
     def _repeatable(self) -> bool:
         return not self._committed and self._requests.repeatable
@@ -123,10 +133,12 @@ class _StreamRequest(Call):
         try:
             if isinstance(source, AsyncIterable):
                 async for request in source:
-                    await self._requests.write(request)
+                    if not await self._requests.write(request):
+                        return
             else:
                 for request in source:
-                    await self._requests.write(request)
+                    if not await self._requests.write(request):
+                        return
         except Exception:
             log.exception("the iterator of requests of %s failed; the call is cancelled", self._method.path)
             self.cancel()
@@ -135,7 +147,7 @@ class _StreamRequest(Call):
 
     async def write(self, request: Any) -> None:
         self._only_writing()
-        if self._over:
+        if self._over or self._requests.stopped:
             raise asyncio.InvalidStateError(_FINISHED)
         if self._requests.closed:
             raise asyncio.InvalidStateError(_HALF_CLOSED)

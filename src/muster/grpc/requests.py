@@ -11,6 +11,10 @@ T = TypeVar("T")
 KEPT = 16
 """Requests that are kept. A stream that has sent more is not sent again: messages may have megabytes each."""
 
+LAST_WORD = 0.1
+"""Seconds in which an attempt that can no longer write has ended, unless its end waits behind replies that nobody has
+read. gRPC takes about 1 ms."""
+
 
 class Requests(Generic[T]):
     """A log of requests with one reader, the present attempt, which can be replaced by another that starts over.
@@ -26,12 +30,13 @@ class Requests(Generic[T]):
         self._reader = 0
         self._keeping = True
         self.closed = False
+        self.stopped = False
         self._moved = asyncio.Event()
 
     @property
     def repeatable(self) -> bool:
         """Whether every request so far could be sent once more."""
-        return self._dropped == 0
+        return self._dropped == 0 and not self.stopped
 
     async def read(self) -> AsyncIterator[T]:
         """All requests from the first one on, for a new attempt; any reader before it ends."""
@@ -66,7 +71,23 @@ class Requests(Generic[T]):
     def stop(self) -> None:
         """The call is over: end the reader and whoever writes."""
         self._reader += 1
+        self.stopped = True
         self.close()
+
+    def fail(self) -> None:
+        """The reader cannot go on, since its server has ended the call; nobody knows how yet.
+
+        If that is not known soon, there are replies to be read before: so it was the last reader, and whoever writes
+        is told.
+        """
+        if self.repeatable:
+            asyncio.get_running_loop().call_later(LAST_WORD, self._last, self._reader)
+        else:
+            self.stop()
+
+    def _last(self, reader: int) -> None:
+        if reader == self._reader:
+            self.stop()
 
     def commit(self) -> None:
         """Keep nothing any more: the call will not be sent again."""

@@ -81,7 +81,13 @@ class Say(SayServicer):
 
     async def CollectNames(self, requests: AsyncIterator[HelloRequest], context: Any) -> HelloReply:
         self.calls += 1
-        names = [request.name async for request in requests]
+        names: list[str] = []
+        async for request in requests:
+            names.append(request.name)
+            if request.name == "enough":
+                break
+            if request.name == "refuse":
+                await context.abort(grpc.StatusCode.NOT_FOUND, "as asked", (("why", "asked"),))
         if "fail" in names and self.calls == 1:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "as asked")
         return HelloReply(message=", ".join(names), served_by=self.id)
@@ -89,6 +95,10 @@ class Say(SayServicer):
     async def Chat(self, requests: AsyncIterator[HelloRequest], context: Any) -> AsyncIterator[HelloReply]:
         self.calls += 1
         async for request in requests:
+            if request.name == "enough":
+                break
+            if request.name == "refuse":
+                await context.abort(grpc.StatusCode.NOT_FOUND, "as asked", (("why", "asked"),))
             yield HelloReply(message=f"Hello {request.name}", served_by=self.id)
 
 

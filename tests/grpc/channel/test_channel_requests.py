@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from muster.grpc.requests import KEPT, Requests
+from muster.grpc.requests import KEPT, LAST_WORD, Requests
 
 pytestmark = pytest.mark.anyio
 
@@ -83,3 +83,45 @@ async def test_stopping_ends_reader_and_writer() -> None:
         requests.stop()
         assert await reading is None
     assert not await requests.write(1)
+
+
+async def passes(seconds: float) -> None:
+    """Timers fire in the order of their times, so those that were set before for this long have fired."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, over.set)
+    await over.wait()
+
+
+async def test_a_reader_that_fails_and_is_not_replaced_was_the_last() -> None:
+    requests: Requests[int] = Requests()
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(requests.write(1))
+        await take(requests.read(), 1)
+        requests.fail()
+        assert not requests.stopped
+        assert not await writing
+    assert requests.stopped
+    assert not requests.repeatable
+
+
+async def test_a_reader_that_fails_and_is_replaced_was_not_the_last() -> None:
+    requests: Requests[int] = Requests()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(written(requests, 1, 2))
+        await take(requests.read(), 1)
+        requests.fail()
+        again = requests.read()
+        assert await take(again, 1) == [1]
+        await passes(LAST_WORD)
+        assert await take(again, 1) == [2]
+        requests.stop()
+
+
+async def test_a_reader_that_fails_after_too_many_was_the_last() -> None:
+    requests: Requests[int] = Requests()
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(written(requests, *range(KEPT + 2)))
+        await take(requests.read(), KEPT + 2)
+        requests.fail()
+        assert requests.stopped
+        await writing
