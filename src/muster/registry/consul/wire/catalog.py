@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
-from muster.registry.consul.wire.message import ServiceAddress, ServicePort, Weights, Wire
+from muster.registry.consul.wire.message import CheckState, ServiceAddress, ServicePort, Weights, Wire
 
 
 class CatalogServiceDefinition(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -53,19 +53,9 @@ class CatalogCheckDefinition(Wire, frozen=True, omit_defaults=True, forbid_unkno
     ttl: str | int | float | None = None
 
 
-class CatalogCheck(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class CatalogCheck(CheckState, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A check in PUT /v1/catalog/register. Without an id the name is the id."""
 
-    node: str = ""
-    check_id: str = ""
-    name: str = ""
-    status: str = ""
-    notes: str = ""
-    output: str = ""
-    service_id: str = ""
-    service_name: str = ""
-    service_tags: list[str] | None = None
-    type: str = ""
     definition: CatalogCheckDefinition | None = None
     create_index: int = 0
     modify_index: int = 0
@@ -97,20 +87,10 @@ class CatalogDeregistration(Wire, frozen=True, omit_defaults=True, forbid_unknow
     token: str = ""
 
 
-class HealthCheck(Wire, frozen=True):
+class HealthCheck(CheckState, frozen=True):
     """A value of GET /v1/agent/checks (a map by id), an element of health/checks and health/state, a part of
     `ServiceEntry`. A check of the node itself has an empty `service_id`."""
 
-    node: str = ""
-    check_id: str = ""
-    name: str = ""
-    status: str = ""
-    notes: str = ""
-    output: str = ""
-    service_id: str = ""
-    service_name: str = ""
-    service_tags: list[str] | None = None
-    type: str = ""
     definition: dict[str, Any] | None = field(default_factory=dict[str, Any])
     create_index: int = 0
     modify_index: int = 0

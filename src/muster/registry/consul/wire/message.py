@@ -52,3 +52,18 @@ class ServicePort(Wire, frozen=True, omit_defaults=True):
 
 NO_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
 """What a catalog entry has for `Proxy` where the service is no proxy."""
+
+
+class CheckState(Wire, frozen=True):
+    """What is the same in every message about a check. That of a node itself has an empty `service_id`."""
+
+    node: str = ""
+    check_id: str = ""
+    name: str = ""
+    status: str = ""
+    notes: str = ""
+    output: str = ""
+    service_id: str = ""
+    service_name: str = ""
+    service_tags: list[str] | None = None
+    type: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from muster.registry.consul.wire.message import ServiceAddress, Weights, Wire
+from muster.registry.consul.wire.message import CheckState, ServiceAddress, Weights, Wire
 
 
 class KVOperation(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -53,19 +53,9 @@ class TransactionService(Wire, frozen=True, omit_defaults=True, forbid_unknown_f
     namespace: str = ""
 
 
-class TransactionCheck(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class TransactionCheck(CheckState, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The check in an operation of PUT /v1/txn; its definition is a TransactionCheckDefinition, leniently read."""
 
-    node: str = ""
-    check_id: str = ""
-    name: str = ""
-    status: str = ""
-    notes: str = ""
-    output: str = ""
-    service_id: str = ""
-    service_name: str = ""
-    service_tags: list[str] | None = None
-    type: str = ""
     namespace: str = ""
     definition: dict[str, Any] | None = None
     create_index: int = 0
