@@ -21,7 +21,7 @@ async function main() {
   });
   const check = { ttl: "20s", status: "passing", deregistercriticalserviceafter: "1h" };
   await consul.agent.service.register({ name: "node-web", id: "node-web-1", port: 80, tags: ["v1"], check });
-  const [entries] = await registered;
+  const entries = await registered;
   assert.deepStrictEqual(entries.map((entry) => entry.Service.Port), [80]);
   watch.end();
 
