@@ -24,7 +24,7 @@ from muster.model.errors import BadConfiguration
 pytestmark = pytest.mark.anyio
 
 REGISTER = "/v1/agent/service/register"
-SOON = 10.0
+SOON = 30.0
 QUICK = Timing(shortest_interval=0.01, shortest_deregister_after=0.1, reap_every=0.02, publish_output_after=0.05)
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 WEB = ("health", "web")
 DB = ("health", "db")
-SOON = 5.0
+SOON = 30.0
 
 
 async def never() -> None:

@@ -20,7 +20,7 @@ from muster.agent import Agent
 
 pytestmark = pytest.mark.anyio
 
-SOON = 20.0
+SOON = 30.0
 AT_ONCE = 20
 STATUSES = {200, 301, 400, 401, 404, 405, 408, 409, 413, 429, 431, 500, 501, 503}
 

@@ -26,7 +26,7 @@ async def checks(ask: Any, agent: Agent) -> Any:
 async def test_programs_of_before_are_run_only_if_that_is_still_allowed(tmp_path: Path, ask: Any) -> None:
     marker, data = tmp_path / "ran", tmp_path / "data"
     check = {"Name": "c", "Args": ["touch", str(marker)], "Interval": "1s"}
-    async with Agent.configured(kept(data, scripts=True)) as agent, asyncio.timeout(10):
+    async with Agent.configured(kept(data, scripts=True)) as agent, asyncio.timeout(30):
         assert (await ask(agent.address, "PUT", "/v1/agent/check/register", check)).status == 200
         while (await checks(ask, agent))["c"]["Status"] != "passing":
             await asyncio.sleep(0.02)
@@ -35,7 +35,7 @@ async def test_programs_of_before_are_run_only_if_that_is_still_allowed(tmp_path
         found = (await checks(ask, agent))["c"]
         assert found["Status"] == "critical" and "Scripts are disabled" in found["Output"]
     assert not marker.exists()
-    async with Agent.configured(kept(data, scripts=True)) as agent, asyncio.timeout(10):
+    async with Agent.configured(kept(data, scripts=True)) as agent, asyncio.timeout(30):
         while not marker.exists():
             await asyncio.sleep(0.02)
 
@@ -51,7 +51,7 @@ async def test_config_entries_aliases_and_autopilot_are_there_again(tmp_path: Pa
         ):
             assert (await ask(agent.address, "PUT", path, body)).status == 200
         before = await ask(agent.address, "GET", "/v1/config/proxy-defaults/global")
-    async with Agent.configured(kept(tmp_path, scripts=False)) as agent, asyncio.timeout(10):
+    async with Agent.configured(kept(tmp_path, scripts=False)) as agent, asyncio.timeout(30):
         after = await ask(agent.address, "GET", "/v1/config/proxy-defaults/global")
         assert after.json == before.json
         assert (await ask(agent.address, "GET", "/v1/agent/service/web")).json["Ports"] == service["Ports"]

@@ -16,7 +16,7 @@ from muster.agent.settings import Limits, Settings
 
 pytestmark = pytest.mark.anyio
 
-SOON = 20.0
+SOON = 30.0
 LEADER = b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n"
 HERE = Settings(http="127.0.0.1:0")
 

@@ -67,7 +67,7 @@ async def test_a_client_that_does_not_read_loses_lines_and_is_told() -> None:
 
 
 async def test_a_stream_ends_with_its_agent() -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async with Agent(http="127.0.0.1:0") as agent:
             host, _, port = agent.address.rpartition(":")
             reader, writer = await asyncio.open_connection(host, int(port))
@@ -83,7 +83,7 @@ async def test_a_stream_ends_with_its_agent() -> None:
 async def test_a_stream_ends_with_its_client() -> None:
     logger = logging.getLogger("muster.agent")
     before = list(logger.handlers)
-    async with Agent(http="127.0.0.1:0") as agent, asyncio.timeout(10):
+    async with Agent(http="127.0.0.1:0") as agent, asyncio.timeout(30):
         host, _, port = agent.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /v1/agent/monitor HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -80,7 +80,7 @@ def after_calls() -> None:
             def child() -> None:
                 greet(say, 20)
                 assert len(list(say.ListHellos(HelloRequest(count=2)))) == 2
-                assert say.Hello.future(HelloRequest(name="x")).result(5).message == "Hello, x!"
+                assert say.Hello.future(HelloRequest(name="x")).result(30).message == "Hello, x!"
                 assert client.call("greeter", "Say.Hello", {"name": "x"})["message"] == "Hello, x!"
                 assert "greeter" in client.names()
                 with pool.lease(timeout=5) as own:

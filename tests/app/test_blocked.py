@@ -41,7 +41,7 @@ async def stalling(registry: str, name: str) -> AsyncIterator[str]:
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             yield (await process.stdout.readline()).decode().strip()
         process.terminate()
         await process.wait()
@@ -53,7 +53,7 @@ async def stalling(registry: str, name: str) -> AsyncIterator[str]:
 
 async def until(url: str, name: str, condition: Callable[[Instance], bool]) -> Instance:
     """The first state of the one instance that fulfils `condition`. It must not vanish meanwhile."""
-    async with asyncio.timeout(20), open_registry(url) as registry:
+    async with asyncio.timeout(30), open_registry(url) as registry:
         async for answer in registry.watch(name):  # type: ignore[attr-defined]
             (instance,) = instances_of(answer)
             if condition(instance):

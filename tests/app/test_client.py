@@ -58,7 +58,7 @@ async def test_register_discover_call(registry: str) -> None:
 
 
 async def test_nobody_there_fails_fast_with_the_reason(registry: str) -> None:
-    async with muster.Client(registry) as client, asyncio.timeout(5):
+    async with muster.Client(registry) as client, asyncio.timeout(30):
         say = greeter_pb2_grpc.SayStub(client.channel("nobody"))
         with pytest.raises(grpc.aio.AioRpcError, match="nobody") as failed:
             await say.Hello(greeter_pb2.HelloRequest())
@@ -71,7 +71,7 @@ async def test_nobody_there_fails_fast_with_the_reason(registry: str) -> None:
 
 async def test_a_watch_tells_of_who_comes_and_goes(registry: str) -> None:
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(30),
         muster.Client(registry) as client,
         aclosing(client.watch("greeter")) as snapshots,
     ):
@@ -96,12 +96,12 @@ async def test_a_registry_object_stays_the_callers() -> None:
 async def test_an_override_needs_no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     async with service("", register="off").running() as greeter:
         monkeypatch.setenv("MUSTER_OVERRIDE_GREETER", greeter.address)
-        async with muster.Client("consul://127.0.0.1:1") as client, asyncio.timeout(5):
+        async with muster.Client("consul://127.0.0.1:1") as client, asyncio.timeout(30):
             assert (await client.call("greeter", "Say.Hello", {"name": "x"}))["message"] == "Hello, x!"
 
 
 async def test_a_registry_that_is_away_is_named(tmp_path: Path) -> None:
-    async with muster.Client("consul://127.0.0.1:1") as client, asyncio.timeout(5):
+    async with muster.Client("consul://127.0.0.1:1") as client, asyncio.timeout(30):
         with pytest.raises(muster.RegistryUnavailable, match=r"127\.0\.0\.1:1"):
             await client.snapshot("greeter")
         with pytest.raises(muster.RegistryUnavailable, match=r"127\.0\.0\.1:1"):
@@ -116,7 +116,7 @@ async def test_what_was_known_is_kept_for_a_start_without_the_registry(tmp_path:
             await client.call("greeter", "Say.Hello", {"name": "x"})
         url = agent.url
         await agent.__aexit__(None, None, None)
-        async with muster.Client(url, cache_dir=tmp_path) as client, asyncio.timeout(10):
+        async with muster.Client(url, cache_dir=tmp_path) as client, asyncio.timeout(30):
             say = greeter_pb2_grpc.SayStub(client.channel("greeter"))
             reply = await say.Hello(greeter_pb2.HelloRequest(name="disk"), wait_for_ready=True)
             assert reply.message == "Hello, disk!"
@@ -160,7 +160,7 @@ async def test_a_call_that_a_full_server_refuses_unread_goes_to_another() -> Non
     limits, timing = muster.Limits(calls=1), muster.Timing(drain=0)
     slow = muster.Service("greeter", registry="memory://full", limits=limits, timing=timing)
     slow.add(greeter_pb2_grpc.add_SayServicer_to_server, Slow())
-    async with slow.running(), muster.Client("memory://full") as client, asyncio.timeout(10):
+    async with slow.running(), muster.Client("memory://full") as client, asyncio.timeout(30):
         say = greeter_pb2_grpc.SayStub(client.channel("greeter"))
         first = say.Hello(greeter_pb2.HelloRequest(name="slow"))
         await occupied.wait()

@@ -93,7 +93,7 @@ async def test_an_override_sends_requests_elsewhere(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("MUSTER_OVERRIDE_WEB", f"127.0.0.1:{port}")
         async with (
             muster.Client("consul://127.0.0.1:1") as client,
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             client.http.get("http://web/") as answer,
         ):
             assert answer.status == 200

@@ -99,12 +99,12 @@ async def test_a_gateway() -> None:
 @pytest.mark.usefixtures("overridden")
 async def test_the_command_line() -> None:
     command = [sys.executable, "-m", "muster", "call", "greeter", "Say.Hello", '{"name": "x"}', "--registry", DOWN]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20)
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "Hello, x!" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.usefixtures("overridden")
 async def test_why_on_the_command_line() -> None:
     command = [sys.executable, "-m", "muster", "instances", "greeter", "--explain", "--registry", DOWN]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20)
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, "next" in done.stdout) == (0, True), done.stderr

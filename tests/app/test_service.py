@@ -325,7 +325,7 @@ async def test_heartbeats_keep_it_alive() -> None:
     """The registry takes it for dead after three beats of silence."""
     registry = Counting(f"test-{uuid4()}")
     async with greeter(registry=registry, timing=Timing(beat=0.05, drain=0, stop=1)).running():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await registry.tenth.wait()
         assert (await instance_in(registry)).health is muster.Health.PASSING
 

@@ -42,7 +42,7 @@ class Fault:
 
 async def until(url: str, name: str, condition: Callable[[tuple[Instance, ...]], bool]) -> tuple[Instance, ...]:
     """The first instances of `name` that fulfil `condition`."""
-    async with asyncio.timeout(20), open_registry(url) as registry:
+    async with asyncio.timeout(30), open_registry(url) as registry:
         async for answer in registry.watch(name):  # type: ignore[attr-defined]
             found: Answer = answer
             if condition(instances_of(found)):
@@ -100,7 +100,7 @@ async def test_the_health_path_shows_the_checks(agent: Agent) -> None:
     service.check(every=0.02)(_named("database", fault.check))
     service.check(every=0.02)(_named("disk", lambda: None))
 
-    async with service.running(), aiohttp.ClientSession(f"http://{service.address}") as session, asyncio.timeout(10):
+    async with service.running(), aiohttp.ClientSession(f"http://{service.address}") as session, asyncio.timeout(30):
         fault.why = "refused"
         while (answer := await session.get("/health")).status == 200:
             await asyncio.sleep(0.02)

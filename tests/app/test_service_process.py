@@ -43,7 +43,7 @@ class Greeter:
         self.process.send_signal(number)
 
     async def ended(self) -> int:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             return await self.process.wait()
 
 
@@ -65,7 +65,7 @@ async def greeter(registry: str) -> AsyncIterator[Greeter]:
     process = await start(registry)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             line = await process.stdout.readline()
         yield Greeter(process, line.decode())
     finally:
@@ -131,7 +131,7 @@ async def test_a_signal_while_a_registry_lets_it_wait() -> None:
         port = silent.sockets[0].getsockname()[1]
         process = await start(f"consul://127.0.0.1:{port}")
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await connected.wait()
                 process.terminate()
                 assert await process.wait() == 0

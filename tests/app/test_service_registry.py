@@ -79,7 +79,7 @@ async def only(url: str, name: str) -> Instance:
 async def output_of(url: str, check: str) -> str:
     """What the registry says of a check that it makes itself, once it has made it."""
     address = url.removeprefix("consul://")
-    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"http://{address}/v1/agent/checks") as response:
                 said = (await response.json())[check]["Output"]
@@ -155,7 +155,7 @@ async def test_heartbeats_keep_it_alive(registry: str, name: str) -> None:
     async with open_registry(registry) as opened:
         counting = Counting(opened)
         async with greeter(name, counting, timing=Timing(beat=0.2, drain=0, stop=1)).running():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await counting.tenth.wait()
             assert (await only(registry, name)).health is Health.PASSING
 
@@ -309,6 +309,6 @@ def _record(states: list[RegistrationState]) -> Any:
 
 async def _until(condition: Callable[[], bool]) -> None:
     """For what a registry and a service do in their own time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)

@@ -28,7 +28,7 @@ async def test_changed_python_files_are_noticed_and_others_are_not(
 ) -> None:
     changed = asyncio.Event()
     (tmp_path / "below").mkdir()
-    async with noticing(tmp_path, changed.set), asyncio.timeout(20):
+    async with noticing(tmp_path, changed.set), asyncio.timeout(30):
         (tmp_path / "data.json").write_text("{}")
         while not changed.is_set():  # until it looks: it does not tell when it has begun
             (tmp_path / "below" / "a.py").write_text("a = 1")

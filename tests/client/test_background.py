@@ -99,7 +99,7 @@ def test_afterwards_is_outside_and_never_on_the_loops_own_thread() -> None:
     done = threading.Event()
     threads: list[str] = []
     loop.call(lambda: loop.after(lambda: [threads.append(threading.current_thread().name), done.set()]))
-    assert done.wait(5) and threads != ["muster"]
+    assert done.wait(30) and threads != ["muster"]
 
 
 def test_what_is_opened_is_left_when_it_is_closed() -> None:
@@ -161,7 +161,7 @@ def test_closing_cancels_whoever_waits() -> None:
             time.sleep(0.001)
         opened.close()
         with pytest.raises(RuntimeError, match="closed meanwhile"):
-            waiting.result(5)
+            waiting.result(30)
 
 
 def test_a_fork_waits_for_who_is_occupied_but_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +175,10 @@ def test_a_fork_waits_for_who_is_occupied_but_not_for_long(monkeypatch: pytest.M
         time.sleep(0.02)
         assert not pausing.done() and not newcomer.done()
         loop.do(Background.leave, loop)
-        assert pausing.result(5)[0] is True
-        newcomer.result(5)
+        assert pausing.result(30)[0] is True
+        newcomer.result(30)
         monkeypatch.setattr("muster.client.background.PATIENCE", 0.01)
-        assert threads.submit(lambda: [loop.pause(), loop.resume()]).result(5)[0] is False
+        assert threads.submit(lambda: [loop.pause(), loop.resume()]).result(30)[0] is False
     loop.do(Background.leave, loop)
 
 

@@ -45,7 +45,7 @@ class Both:
 
     async def settled(self, path: str, done: Callable[[Any], bool]) -> None:
         """Returns once `done` holds for the body of both."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not all(done(reply.json) for reply in await self.each("GET", path)):
                 await asyncio.sleep(0.02)
 

@@ -149,7 +149,7 @@ async def target() -> AsyncIterator[tuple[Target, str]]:
     server = await asyncio.start_server(target.serve, "127.0.0.1", 0)
     async with server:
         yield target, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while target.under_way:
             for writer in list(target.under_way):
                 writer.transport.abort()

@@ -44,7 +44,7 @@ async def streaming(address: str, path: str) -> AsyncIterator[asyncio.StreamRead
 )
 async def test_what_happens_is_streamed(both: Any, query: str, begins: bytes) -> None:
     for address in (both.real, both.agent):
-        async with asyncio.timeout(20), streaming(address, MONITOR + query) as lines:
+        async with asyncio.timeout(30), streaming(address, MONITOR + query) as lines:
             await both.send(address, "PUT", REGISTER, {"Name": "seen", "Tags": [query]})
             line = b""
             while b"seen" not in line:

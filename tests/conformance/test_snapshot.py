@@ -50,7 +50,7 @@ async def test_a_restore_answers_who_waits_for_a_key_that_is_older_again(both: A
         known = (await both.send(address, "GET", "/v1/kv/restored")).index
         waiting = asyncio.create_task(both.send(address, "GET", f"/v1/kv/restored?index={known}&wait=20s"))
         done: set[asyncio.Task[Any]] = set()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not done:  # again and again: nothing tells when it has begun to wait
                 await both.send(address, "PUT", SNAPSHOT, saved.body)
                 done, _ = await asyncio.wait([waiting], timeout=0.2)

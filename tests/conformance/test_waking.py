@@ -64,7 +64,7 @@ async def woken(both: Any, readers: list[str], expected: set[str], path: str, bo
     return real, ours
 
 
-SOON = 10.0
+SOON = 30.0
 LONG_ENOUGH = 0.15
 """For a request to arrive and wait, and for an answer to come: what should not come cannot be waited for otherwise."""
 

@@ -40,7 +40,7 @@ async def entrance(registry: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 async def becomes(web: aiohttp.ClientSession, path: str, status: int) -> None:
     """A service in another part of the world comes and goes at its own pace: look until it has."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             async with web.get(path) as response:
                 if response.status == status:

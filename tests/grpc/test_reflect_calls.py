@@ -132,7 +132,7 @@ async def test_json_in_and_out(shop: Shop, client: muster.Client, v1: Descriptor
 async def test_instances_take_turns(shop: Shop, client: muster.Client, v1: DescriptorPool) -> None:
     await shop.open("a", v1, "1")
     await shop.open("b", v1, "1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while set(shop.served) != {"a", "b"}:
             await client.call("shop", "Till.Sell", {})
     shop.served.clear()
@@ -212,7 +212,7 @@ async def test_an_instance_without_a_version_is_asked_after_each_start(
     await client.call("shop", "Till.Sell", {"item": "tea"})
     await shop.open("b", v2, "")
     await shop.close("a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while shop.served[-1] != "b":
             await client.call("shop", "Till.Sell", {"item": "tea"})
     assert (await client.call("shop", "Till.Sell", {"coupon": "x", "count": 1, "item": "tea"}))["text"] == "1 tea"
@@ -227,7 +227,7 @@ async def test_a_version_that_was_used_again_is_read_again_when_something_is_mis
     await client.call("shop", "Till.Sell", {})
     await shop.open("b", v2, "latest")
     await shop.close("a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while shop.served[-1] != "b":
             await client.call("shop", "Till.Sell", {})
     await client.call("shop", "Till.Refund", {"coupon": "x"})
@@ -240,7 +240,7 @@ async def test_a_failure_before_it_was_processed_goes_to_another_instance(
         other = Shop(shop.registry, doomed)
         await other.open("a", v1, "1")
         await shop.open("b", v1, "1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (other.served and shop.served):
                 await client.call("shop", "Till.Sell", {})
     for _ in range(10):
@@ -336,7 +336,7 @@ async def test_a_late_answer_is_asked_for_elsewhere_too(shop: Shop, v2: Descript
 async def test_cancelling_cancels_the_call(shop: Shop, client: muster.Client, v1: DescriptorPool) -> None:
     await shop.open("a", v1, "1")
     call = asyncio.ensure_future(client.call("shop", "Till.Sell", {"item": "never"}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await shop.serving.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -438,6 +438,6 @@ async def _until_refused(say: SayStub) -> None:
 
 async def _until(condition: Any) -> None:
     """For what grpcio does in its own time, without telling."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)

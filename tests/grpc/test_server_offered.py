@@ -152,7 +152,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 async def _hello(port: int, credentials: grpc.ChannelCredentials) -> str:
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        return str((await SayStub(channel).Hello(HelloRequest(name="b"), timeout=5)).message)
+        return str((await SayStub(channel).Hello(HelloRequest(name="b"), timeout=30)).message)
 
 
 async def test_tls(certificates: Certificates) -> None:

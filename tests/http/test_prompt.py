@@ -15,7 +15,7 @@ from muster.http.server import Bound, serving
 
 pytestmark = pytest.mark.anyio
 
-SOON = 10.0
+SOON = 30.0
 CLOSE = b"Connection: close\r\n"
 
 

@@ -39,7 +39,7 @@ def member_of(registrar: Scripted, gate: Gate = passes, beat: float = 10.0) -> B
 
 @asynccontextmanager
 async def kept(member: Beside) -> AsyncIterator[None]:
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         keeper = tasks.create_task(member.keep())
         await member.tried.wait()
         yield
@@ -93,7 +93,7 @@ async def test_a_blocked_loop_finds_one_question_and_not_a_heap() -> None:
     others = [background().start(ask()) for _ in range(10)]
     for other in others:
         with pytest.raises(Unwell, match="the event loop is blocked"):
-            other.result(5)
+            other.result(30)
     await asyncio.wrap_future(first)
     await asyncio.wrap_future(background().start(ask()))
     assert made == 2
@@ -102,7 +102,7 @@ async def test_a_blocked_loop_finds_one_question_and_not_a_heap() -> None:
 async def test_leaving_in_the_middle_of_a_registration(registrar: Scripted) -> None:
     registrar.hangs = True
     member = member_of(registrar)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         keeper = tasks.create_task(member.keep())
         while not registrar.done:
             await asyncio.sleep(0.01)

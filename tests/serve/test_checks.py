@@ -154,7 +154,7 @@ async def test_what_is_not_async_runs_on_a_thread(real_time: None) -> None:
         return asyncio.sleep(0)
 
     checks = Checks([UserCheck("blocking", blocking), UserCheck("mistake", coroutine_by_mistake)])
-    async with checks.running(), asyncio.timeout(5):
+    async with checks.running(), asyncio.timeout(30):
         await checks.made.wait()
     assert said(checks) == [
         ("blocking", "critical", "it returned False"),
@@ -175,7 +175,7 @@ async def test_a_thread_that_never_returns_is_the_only_one(real_time: None) -> N
     database.answer = lambda: enough.set() if database.asked == 10 else None
     quick: Any = {"every": 0.02, "timeout": 0.02}
     checks = Checks([UserCheck("disk", hang, **quick), UserCheck("database", database, **quick)])
-    async with checks.running(), asyncio.timeout(5):
+    async with checks.running(), asyncio.timeout(30):
         await enough.wait()
         await checks.made.wait()
         assert begun == 1

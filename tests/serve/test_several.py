@@ -81,6 +81,6 @@ async def test_transports_stop_at_the_same_time() -> None:
             await together.wait()
 
     both: Any = Transports([Waiting(), Waiting()])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await both.serve()
         await both.stop(1.0)

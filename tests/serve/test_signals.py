@@ -46,7 +46,7 @@ class Running:
 async def test_the_first_signal_ends_it_in_order(number: signal.Signals) -> None:
     before = [signal.getsignal(each) for each in STOPPING]
     running = Running()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(until_signalled(running()))
         await running.inside.wait()
         os.kill(os.getpid(), number)
@@ -56,7 +56,7 @@ async def test_the_first_signal_ends_it_in_order(number: signal.Signals) -> None
 
 async def test_the_second_signal_cancels_the_stop() -> None:
     running = Running()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(until_signalled(running(slow_stop=True)))
         await running.inside.wait()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -67,7 +67,7 @@ async def test_the_second_signal_cancels_the_stop() -> None:
 
 async def test_a_signal_during_the_start_cancels_it() -> None:
     running = Running()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(until_signalled(running(slow_start=True)))
         await running.began.wait()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -76,7 +76,7 @@ async def test_a_signal_during_the_start_cancels_it() -> None:
 
 async def test_being_cancelled_without_a_signal_is_no_normal_end() -> None:
     running = Running()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(until_signalled(running()))
         await running.inside.wait()
         task.cancel()

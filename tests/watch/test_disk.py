@@ -134,7 +134,7 @@ class Switch:
 
 async def first_settled(discovery: Switch, disk: Disk) -> object:
     """The first snapshot that is not Pending, of a hub that keeps on `disk`."""
-    async with Hub(discovery, overrides=Overrides(environ={}), disk=disk) as hub, asyncio.timeout(10):
+    async with Hub(discovery, overrides=Overrides(environ={}), disk=disk) as hub, asyncio.timeout(30):
         async for snapshot in hub.watch("greeter").latest:
             if not isinstance(snapshot, Pending):
                 return snapshot
@@ -165,7 +165,7 @@ class TwoPlaces(Switch):
 
 async def test_what_is_kept_is_kept_by_datacenter(disk: Disk) -> None:
     found = {}
-    async with Hub(TwoPlaces(GREETER), overrides=Overrides(environ={}), disk=disk) as hub, asyncio.timeout(10):
+    async with Hub(TwoPlaces(GREETER), overrides=Overrides(environ={}), disk=disk) as hub, asyncio.timeout(30):
         for place in ((), ("east",), ("east", "west")):
             async for snapshot in hub.watch("greeter", place).latest:
                 if isinstance(snapshot, Known):

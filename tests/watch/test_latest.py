@@ -57,7 +57,7 @@ async def test_a_waiting_reader_is_woken() -> None:
                     return value
         raise AssertionError("iteration ended")
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         reading = group.create_task(read())
         await asyncio.sleep(0)
         latest.set("new")

@@ -102,7 +102,7 @@ class Scripted:
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"{host}:{port}"
 
-    async def until(self, hoped_for: Callable[[Self], bool], seconds: float = 5.0) -> None:
+    async def until(self, hoped_for: Callable[[Self], bool], seconds: float = 30.0) -> None:
         """Returns once what came is as hoped for. Raises AssertionError after `seconds`."""
         try:
             async with asyncio.timeout(seconds):

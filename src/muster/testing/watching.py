@@ -13,7 +13,7 @@ from muster.registry.protocol import Discovery
 
 A = TypeVar("A")
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds in which a registry must show what was written. It takes milliseconds; this is for machines under load."""
 
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-SOON = 10.0
+SOON = 30.0
 Answer = Callable[[str], bytes]
 
 

@@ -47,7 +47,7 @@ async def ask(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -222,7 +222,7 @@ async def test_an_agent_that_goes_is_told_at_once_and_one_that_comes_back_is_fou
 
 
 async def until_told(proxy: Proxy, *, somebody: bool) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             status, text, _ = await ask(proxy, "/v1/health/service/web?stale")
             if status == 200 and (text != "[]") == somebody:
@@ -242,7 +242,7 @@ async def test_an_index_that_went_backwards_ends_a_wait() -> None:
         waiting = group.create_task(ask(proxy, "/v1/health/service/web?stale&index=100&wait=60s"))
         await server.until(lambda server: len(server.requests) >= 3)
         state["index"] = 3
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert (await waiting)[2]["x-consul-index"] == "3"
             assert (await ask(proxy, "/v1/health/service/web?stale&index=100"))[2]["x-consul-index"] == "3"
 

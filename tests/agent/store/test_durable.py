@@ -122,7 +122,7 @@ async def test_checks_run_again_and_sessions_end_with_them(tmp_path: Path, ask: 
         check = {"Name": "up", "TCP": server, "Interval": "1s", "Status": "passing"}
         await ask(agent.address, "PUT", "/v1/agent/check/register", check)
         await ask(agent.address, "PUT", "/v1/session/create", {"Checks": ["up"]})
-    async with running(tmp_path) as agent, asyncio.timeout(10):
+    async with running(tmp_path) as agent, asyncio.timeout(30):
         while (await ask(agent.address, "GET", "/v1/session/list")).json:
             await asyncio.sleep(0.02)
         assert (await ask(agent.address, "GET", "/v1/agent/checks")).json["up"]["Status"] == "critical"
@@ -154,7 +154,7 @@ async def test_requests_on_each_others_heels_are_each_done_once(tmp_path: Path, 
         host, _, port = agent.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(request * 5)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             created = [(await reader.readuntil(b"}")).partition(b'"ID":"')[2][:36].decode() for _ in range(5)]
         writer.close()
         there = {session["ID"] for session in (await ask(agent.address, "GET", "/v1/session/list")).json}
@@ -165,7 +165,7 @@ async def test_requests_on_each_others_heels_are_each_done_once(tmp_path: Path, 
 async def full(agent: AgentProcess, ask: Ask) -> None:
     """Returns once nothing more can be written."""
     agent.limit_files(1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await ask(agent.address, "PUT", "/v1/kv/filling", b"x" * 10_000)).status == 200:
             pass
 
@@ -188,7 +188,7 @@ async def test_a_full_disk_loses_nothing_and_is_got_over(tmp_path: Path, ask: As
     assert (await ask(agent.address, "PUT", "/v1/agent/check/pass/service:web", b"")).status == 200
     assert len((await ask(agent.address, "GET", "/v1/health/service/web?passing")).json) == 1
     agent.limit_files(1 << 30)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await ask(agent.address, "PUT", "/v1/kv/kept", b"3")).status != 200:
             await asyncio.sleep(0.05)
     agent.kill()

@@ -101,7 +101,7 @@ async def test_a_restore_wakes_who_waits(agent: Agent, ask: Ask) -> None:
     await ask(agent.address, "PUT", "/v1/kv/a", b"1")
     saved = await ask(agent.address, "GET", "/v1/snapshot")
     indexes = [(await ask(agent.address, "GET", path)).index for path in paths]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         waiting = [
             asyncio.ensure_future(
                 ask(agent.address, "GET", f"{path}{'&' if '?' in path else '?'}index={index}&wait=60s")

@@ -96,7 +96,7 @@ async def test_while_it_drains_callers_are_sent_away() -> None:
 
     async def called(port: int, draining: bool) -> None:
         """Call until the answer says what it must; the connection is closed, or is not."""
-        async with asyncio.timeout(10), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with asyncio.timeout(30), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             while True:
                 async with session.get("/orders") as response:
                     if (response.headers.get("Connection") == "close") is draining:

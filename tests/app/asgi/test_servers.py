@@ -48,7 +48,7 @@ async def test_it_leaves_the_registry_first_and_finishes_what_is_in_flight(
             async with session.get("/") as response:
                 assert (response.status, response.headers["Connection"].lower()) == (200, "close")
             assert (await slow) == 200
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert await process.wait() in (0, -signal.SIGTERM)
 
 

@@ -119,7 +119,7 @@ async def test_killed_workers_are_replaced_and_the_instance_stays(agent: Agent, 
 
 async def answering(session: aiohttp.ClientSession, others: set[int]) -> int:
     """The first process that answers and is none of those."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 async with session.get("/", headers={"Connection": "close"}) as response:

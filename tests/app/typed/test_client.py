@@ -46,7 +46,7 @@ async def test_both_streams_at_once(say: Say) -> None:
         while (name := await ready.get()) != "end":
             yield name
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         ready.put_nowait("a")
         heard = []
         async for answer in say.chat(one_by_one()):
@@ -87,7 +87,7 @@ async def test_a_stream_of_requests_that_is_refused_in_its_midst(say: Say) -> No
         while True:
             yield "nobody"
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(muster.Fault, match="NOT_FOUND"):
             _ = [each async for each in say.chat(endless())]
 
@@ -103,7 +103,7 @@ async def test_what_the_callers_own_stream_raises_is_raised(say: Say, method: st
 
 async def test_a_cancelled_call_is_cancelled_there_too(say: Say, greeter: Greeter) -> None:
     calling = asyncio.create_task(say.hello(HelloRequest("wait")))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await greeter.notes.begun.wait()
         calling.cancel()
         await greeter.notes.cancelled.wait()
@@ -113,7 +113,7 @@ async def test_a_cancelled_call_is_cancelled_there_too(say: Say, greeter: Greete
 
 async def test_a_stream_that_is_left_ends_there_too(say: Say, greeter: Greeter) -> None:
     stream: Any = say.list_hellos(HelloRequest("after wait", 1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert (await anext(stream)).message == "0 after wait"
         await greeter.notes.begun.wait()
         await stream.aclose()

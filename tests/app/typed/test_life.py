@@ -205,7 +205,7 @@ async def test_calls_under_way_finish_and_the_rest_is_cancelled_at_the_end() -> 
         waiting = asyncio.create_task(
             session.post(f"http://{web.address}/say/hello", json={"name": "wait"}).__aenter__()
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await notes.begun.wait()
     assert notes.cancelled.is_set()
     with pytest.raises(aiohttp.ClientError):
@@ -222,7 +222,7 @@ async def test_more_calls_than_wanted_are_refused() -> None:
     service.handler(Say)
     async with service.running(), aiohttp.ClientSession(f"http://{service.instances[1].address}") as session:
         first = asyncio.create_task(session.post("/say/hello", json={"name": "wait"}).__aenter__())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await notes.begun.wait()
             async with session.post("/say/ping") as answer:
                 assert answer.status == 503

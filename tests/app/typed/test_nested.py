@@ -86,7 +86,7 @@ async def test_only_what_is_declared_idempotent_is_tried_again(protocol: str) ->
         await stack.enter_async_context(service.running())
         client = await stack.enter_async_context(muster.Client(registry))
         flaky = client.service(Flaky, "flaky")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await flaky.read("a") == "a"
             with pytest.raises(muster.Fault, match="UNAVAILABLE: not this time"):
                 await flaky.write("b")
@@ -110,7 +110,7 @@ async def test_an_instance_that_leaves_loses_no_call(protocol: str) -> None:
             service.handler(Steady)
         await stack.enter_async_context(services[0].running())
         client = await stack.enter_async_context(muster.Client(registry, retry=muster.RetryPolicy(attempts=1)))
-        async with asyncio.timeout(10), asyncio.TaskGroup() as callers:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as callers:
             async with services[1].running():
                 for _ in range(8):
                     callers.create_task(call_on(client.service(Steady, "steady")))

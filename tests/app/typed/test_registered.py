@@ -41,7 +41,7 @@ async def service(registry: str) -> AsyncIterator[muster.Service]:
 
 
 async def until_known(client: muster.Client, name: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for snapshot in client.watch(name):
             if instances_of(snapshot):
                 return
@@ -49,7 +49,7 @@ async def until_known(client: muster.Client, name: str) -> None:
 
 async def test_the_registry_reaches_each_by_its_own_protocol(registry: str, service: muster.Service) -> None:
     url = registry.replace("consul://", "http://")
-    async with aiohttp.ClientSession(url) as session, asyncio.timeout(10):
+    async with aiohttp.ClientSession(url) as session, asyncio.timeout(30):
         for instance, sign in zip(service.instances, ("success", "200 OK"), strict=True):
             output = ""
             while sign not in output:  # the registry looks when it likes

@@ -57,7 +57,7 @@ async def test_the_path_decides_that_messages_are_json(greeter: Greeter, content
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b""))
     writer.write(frame(HEADERS, END_HEADERS, 1, fields))
     writer.write(frame(DATA, END_STREAM, 1, b"\x00" + struct.pack(">I", len(message)) + message))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await reply(reader) == b'{"message":"Hello world"}'
     writer.close()
     await writer.wait_closed()

@@ -27,7 +27,7 @@ from muster.model.snapshot import Known, Pending, Snapshot
 from muster.watch.latest import Latest
 
 NAME = "greeter"
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class Say(SayServicer):

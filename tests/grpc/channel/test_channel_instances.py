@@ -468,6 +468,6 @@ async def test_a_server_that_speaks_something_else(world: Any) -> None:
 
     server = await asyncio.start_server(speak, "127.0.0.1", 0)
     world.book.know(Instance("g1", "greeter", "127.0.0.1", server.sockets[0].getsockname()[1]))
-    error = await refused(await world.stub(), timeout=5)
+    error = await refused(await world.stub(), timeout=30)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     server.close()

@@ -29,7 +29,7 @@ from muster.sync import Client
 from muster.watch.latest import Latest
 
 NAME = "greeter"
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class Say(SayServicer):

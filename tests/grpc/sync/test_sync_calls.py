@@ -30,7 +30,7 @@ def test_a_unary_call_in_its_three_ways(world) -> None:
     assert reply.message == "Hello y" and call.code() is grpc.StatusCode.OK
     assert dict(call.initial_metadata())["served-by"] == "a" and dict(call.trailing_metadata())["done-by"] == "a"
     future = say.Hello.future(HelloRequest(name="z"))
-    assert future.result(5).message == "Hello z"
+    assert future.result(30).message == "Hello z"
     assert future.done() and not future.running() and not future.cancelled() and future.exception() is None
     assert future.code() is grpc.StatusCode.OK and dict(future.trailing_metadata())["done-by"] == "a"
 
@@ -50,7 +50,7 @@ def test_streams_in_their_three_kinds(world) -> None:
     assert say.CollectNames(names("a", "b")).message == "a, b"
     reply, call = say.CollectNames.with_call(names("c"))
     assert reply.message == "c" and call.code() is grpc.StatusCode.OK
-    assert say.CollectNames.future(names("d")).result(5).message == "d"
+    assert say.CollectNames.future(names("d")).result(30).message == "d"
     assert [reply.message for reply in say.Chat(names("a", "b"))] == ["Hello a", "Hello b"]
 
 
@@ -118,13 +118,13 @@ def test_idempotent_calls_go_elsewhere_after_a_failure(world, way: str) -> None:
             case "with_call":
                 assert say.Hello.with_call(request)[1].code() is grpc.StatusCode.OK
             case "future":
-                assert say.Hello.future(request).result(5).served_by
+                assert say.Hello.future(request).result(30).served_by
             case "stream":
                 assert len(list(say.ListHellos(request))) == 3
             case "requests":
                 assert say.CollectNames(names("x", "fail once", "y")).message == "x, fail once, y"
             case "requests future":
-                assert say.CollectNames.future(names("x", "fail once")).result(5).message == "x, fail once"
+                assert say.CollectNames.future(names("x", "fail once")).result(30).message == "x, fail once"
             case "chat":
                 assert len(list(say.Chat(names("fail once", "x")))) == 2
     assert [event.retrying for event in world.events if isinstance(event, AttemptFailed)] == [True]
@@ -173,7 +173,7 @@ def test_nobody_there_fails_fast_with_the_reason(world, way: str) -> None:
             case "call":
                 say.Hello(HelloRequest())
             case "future":
-                say.Hello.future(HelloRequest()).result(5)
+                say.Hello.future(HelloRequest()).result(30)
             case "stream":
                 next(say.ListHellos(HelloRequest()))
             case "requests":
@@ -193,8 +193,8 @@ def test_wait_for_ready_waits_for_somebody_to_come(world) -> None:
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(say.Hello, HelloRequest(name="y"), wait_for_ready=True)
         world.book.know(world.greeter("a"))
-        assert waiting.result(5).message == "Hello y"
-    assert future.result(5).message == "Hello x"
+        assert waiting.result(30).message == "Hello y"
+    assert future.result(30).message == "Hello x"
     assert next(answers).message == "0"
 
 
@@ -209,7 +209,7 @@ def test_a_future_can_be_cancelled(world, until) -> None:
     greeter = world.greeter("a")
     say = world.stub(greeter)
     future = say.Hello.future(HelloRequest(name="hang"))
-    assert greeter.say.hanging.wait(5)
+    assert greeter.say.hanging.wait(30)
     with pytest.raises(grpc.FutureTimeoutError):
         future.result(0.01)
     assert future.is_active() and future.time_remaining() > 0
@@ -218,7 +218,7 @@ def test_a_future_can_be_cancelled(world, until) -> None:
     assert future.cancelled() and future.code() is grpc.StatusCode.CANCELLED
     with pytest.raises(grpc.FutureCancelledError):
         future.result()
-    assert greeter.say.gone.wait(5)
+    assert greeter.say.gone.wait(30)
 
 
 def test_a_future_that_finds_nobody_yet_can_be_cancelled(world) -> None:
@@ -241,7 +241,7 @@ def test_a_stream_can_be_cancelled(world) -> None:
     with pytest.raises(grpc.RpcError) as failed:
         next(answers)
     assert failed.value.code() is grpc.StatusCode.CANCELLED
-    assert greeter.say.gone.wait(5)
+    assert greeter.say.gone.wait(30)
 
 
 def test_a_stream_that_is_dropped_ends_at_the_server(world) -> None:
@@ -251,7 +251,7 @@ def test_a_stream_that_is_dropped_ends_at_the_server(world) -> None:
     for reply in say.ListHellos(HelloRequest(name="hang")):
         assert reply.message == "0"
         break
-    assert greeter.say.gone.wait(5)
+    assert greeter.say.gone.wait(30)
 
 
 def test_callbacks_are_called_where_they_may_call_again(world) -> None:
@@ -259,9 +259,9 @@ def test_callbacks_are_called_where_they_may_call_again(world) -> None:
     heard: SimpleQueue[str] = SimpleQueue()
     future = say.Hello.future(HelloRequest(name="x"))
     future.add_done_callback(lambda done: heard.put(say.Hello(HelloRequest(name=done.result().message)).message))
-    assert heard.get(timeout=5) == "Hello Hello x"
+    assert heard.get(timeout=30) == "Hello Hello x"
     future.add_done_callback(lambda done: heard.put("at once"))
-    assert heard.get(timeout=5) == "at once"
+    assert heard.get(timeout=30) == "at once"
     assert not future.add_callback(lambda: None), "it is over"
 
 
@@ -270,7 +270,7 @@ def test_callbacks_of_a_call_that_never_found_anybody(world) -> None:
     heard: SimpleQueue[threading.Thread] = SimpleQueue()
     future = say.Hello.future(HelloRequest(), wait_for_ready=True, timeout=0.05)
     future.add_done_callback(lambda done: heard.put(threading.current_thread()))
-    assert heard.get(timeout=5).name != "muster", "the loop's own thread must not run what a user wrote"
+    assert heard.get(timeout=30).name != "muster", "the loop's own thread must not run what a user wrote"
 
 
 def test_requests_that_fail_end_the_call(world) -> None:
@@ -289,7 +289,7 @@ def test_a_request_that_is_no_message(world) -> None:
     say = world.stub(world.greeter("a"))
     for call in (
         lambda: say.Hello("no message"),
-        lambda: say.Hello.future("no message").result(5),
+        lambda: say.Hello.future("no message").result(30),
         lambda: next(say.ListHellos("no message")),
     ):
         with pytest.raises(grpc.RpcError) as failed:

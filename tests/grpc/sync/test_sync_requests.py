@@ -52,7 +52,7 @@ def test_a_reader_need_not_wait_for_what_the_one_before_it_is_taking() -> None:
     assert next(new) == "a"
     source.put("b")
     assert next(new) == "b", "taken by the old reader, left to the new one"
-    waiting.join(5)
+    waiting.join(30)
     source.put(None)
     assert list(new) == []
 

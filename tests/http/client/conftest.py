@@ -33,7 +33,7 @@ from muster.registry.protocol import Discovery
 from muster.watch.hub import Hub
 from muster.watch.latest import Latest
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 @dataclass

@@ -77,7 +77,7 @@ class Load:
     async def more(self, requests: int) -> None:
         """Returns when so many more have ended."""
         wanted = self.ended + requests
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while self.ended < wanted:
                 await asyncio.sleep(TICK)
 
@@ -88,7 +88,7 @@ class Load:
 
     async def until_all_serve(self, ids: str) -> None:
         before = self.by.copy()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while any(self.by[each] <= before[each] for each in ids):
                 await asyncio.sleep(TICK)
 

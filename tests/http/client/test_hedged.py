@@ -26,7 +26,7 @@ async def two(world: Any, **options: Any) -> HTTPTransport:
         await world.web(letter)
     transport: HTTPTransport = await world.transport(**{"policy": AT_ONCE, **options})
     seen: set[str] = set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while seen != {"a", "b"}:
             async with transport.session.post(f"{URL}/status/200") as answer:
                 seen.add(await answer.text())

@@ -36,7 +36,7 @@ async def warm(world: Any, session: Any) -> None:
     """Returns when every instance that is known has answered."""
     wanted = {instance.id for instance in world.book.latest("greeter").value.instances}
     seen: set[str] = set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while seen != wanted:
             async with session.get(f"{URL}/status/200") as answer:
                 seen.add(await answer.text())
@@ -161,7 +161,7 @@ async def test_an_instance_that_refuses_is_not_tried_again_until_it_is_back(worl
     assert not world.told(AttemptFailed)
     await world.web("gone", refused.port, known=False)
     seen: set[str] = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "gone" not in seen:
             async with session.get(f"{URL}/status/200") as answer:
                 seen.add(await answer.text())

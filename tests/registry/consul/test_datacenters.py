@@ -128,7 +128,7 @@ async def test_it_moves_on_and_comes_back(caplog: pytest.LogCaptureFixture) -> N
     clusters = Clusters(hang=False, east="passing", west="passing")
     async with Scripted(clusters) as server, from_url(f"consul://{server.address}", {}) as registry:
         order = InOrder(registry._agents, registry._config, ("east", "west"), look_again=0.1)
-        async with asyncio.timeout(10), aclosing(order.watch("web")) as answers:
+        async with asyncio.timeout(30), aclosing(order.watch("web")) as answers:
             assert ids(await anext(answers)) == ["web-east"]
             for status, expected in (("critical", ["web-west"]), ("passing", ["web-east"]), ("", ["web-west"])):
                 clusters.set("east", status)
@@ -242,7 +242,7 @@ async def test_calls_go_to_the_next_datacenter_while_the_first_has_nobody(
             channel = client.channel("greeter", dc=["dc1", "dc2"])
             assert channel is client.channel("greeter", dc=["dc1", "dc2"]) is not client.channel("greeter")
             assert await ask(channel) == "near"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await ask(channel) != "far":
                 await asyncio.sleep(0.05)
 

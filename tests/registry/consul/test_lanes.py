@@ -58,7 +58,7 @@ async def test_there_are_as_many_as_are_needed_at_a_time() -> None:
 async def test_what_is_no_plain_answer_is_none(step: Step) -> None:
     async with Scripted([step, answer()]) as server:
         lanes = lanes_to(server)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert not await lanes.put("/", HEADERS, b"")
             assert await lanes.put("/", HEADERS, b"")
         lanes.close()
@@ -87,7 +87,7 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
 async def test_an_answer_that_comes_in_pieces() -> None:
     async with Scripted([Hang(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")]) as server:
         lanes = lanes_to(server)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await lanes.put("/", HEADERS, b"")
         lanes.close()
 

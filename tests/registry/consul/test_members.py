@@ -42,6 +42,6 @@ async def test_a_real_agent_alone_and_joined(own_consul: ConsulServer, consul_bi
         with ConsulServer(consul_binary, "-bind=127.0.0.2", "-node=n2") as other:
             port = other.ask("/v1/agent/self")["Member"]["Port"]
             own_consul.ask(f"/v1/agent/join/127.0.0.2:{port}", method="PUT")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await registry.others() != 1:
                     await asyncio.sleep(0.05)

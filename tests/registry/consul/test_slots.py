@@ -144,7 +144,7 @@ async def test_300_names_in_one_process_at_a_real_consuls_limits(own_consul: Con
             for subscription in subscriptions:
                 await until(subscription, Absent, Known)
         assert connections(own_consul) <= 64 + 16 + 2
-        async with asyncio.timeout(20), AsyncExitStack() as up:
+        async with asyncio.timeout(30), AsyncExitStack() as up:
             for number in (0, 299):
                 await up.enter_async_context(registered(registry, instance(f"many-{number}")))
             for number in (0, 299):
@@ -154,7 +154,7 @@ async def test_300_names_in_one_process_at_a_real_consuls_limits(own_consul: Con
         for subscription in subscriptions[1:]:
             subscription.close()
         slots = shared_slots((Address(*_split(own_consul.address)),), 64)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while slots.blocking > 1:
                 await asyncio.sleep(0.05)
     assert not [event for event in events if type(event).__name__ == "WatchFailed"]

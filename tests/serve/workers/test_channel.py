@@ -32,7 +32,7 @@ class Heard:
         self._changed.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.messages) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -94,7 +94,7 @@ async def test_the_end_of_the_other_is_told_once(ends: tuple[Channel, Channel]) 
     heard = Heard(ends[1])
     ends[0].send(SignOfLife())
     ends[0].close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await heard.lost.wait()
     assert heard.messages == [SignOfLife()]
     ends[1].send(SignOfLife())  # without effect
