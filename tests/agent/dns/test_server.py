@@ -103,7 +103,7 @@ async def test_there_are_so_many_connections_and_no_more(ask: Any, monkeypatch: 
         writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(2)]
         assert await tried(port) == b""
         writers[0].close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await tried(port) == b"":
                 await asyncio.sleep(0.01)
         writers[1].close()
@@ -196,7 +196,7 @@ class Asker(asyncio.DatagramProtocol):
         self._transport.sendto(wire)
 
     async def reply(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self._received.get()
 
     def replies(self) -> list[bytes]:
@@ -278,7 +278,7 @@ async def test_questions_to_recursors_end_with_the_agent(ask: Any) -> None:
         settings = DNS("127.0.0.1:0", recursors=(place,), recursor_timeout=60)
         async with answering(ask, settings) as port, Asker(port) as asker:
             asker.send(dns.message.make_query("silent.net", "A").to_wire())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not asked.asked:
                     await asyncio.sleep(0.01)
 
