@@ -35,7 +35,7 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(?P<language>[a-z]+)(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 FOR_READING = {"text", "mermaid"}
 FILES = {"proto", "python", "toml", "yaml"}
-SECONDS = 30.0
+SECONDS = 60.0
 
 CURL = f"""#!{sys.executable}
 import argparse, sys, urllib.error, urllib.request

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -45,7 +45,7 @@ def test_where_forks_cannot_work_it_is_said(fleet) -> None:
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
 

@@ -188,4 +188,4 @@ async def _maintain(registry: str, process: Any, out: bool) -> None:
     base = registry.replace("consul://", "http://")
     url = f"{base}/v1/agent/service/maintenance/{process.id}?enable={str(out).lower()}"
     request = urllib.request.Request(url, method="PUT")
-    await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=5).close())
+    await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=30).close())

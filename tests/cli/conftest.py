@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 GREETER = """
 import muster

@@ -14,7 +14,7 @@ Command = Any
 
 
 def ask(address: str, path: str) -> Any:
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as answer:
         return json.load(answer)
 
 

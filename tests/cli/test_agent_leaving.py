@@ -13,7 +13,7 @@ Command = Any
 
 def put(address: str, path: str) -> int:
     request = urllib.request.Request(f"http://{address}{path}", method="PUT")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return int(answer.status)
 
 
@@ -21,7 +21,7 @@ def test_a_client_that_asks_it_to_leave_is_answered_and_it_ends_in_order(muster:
     with muster.staying("agent", "--http", "127.0.0.1:0", "--json") as agent:
         address = json.loads(agent.line())["address"]
         assert put(address, "/v1/agent/leave") == 200
-        assert agent.process.wait(10) == 0
+        assert agent.process.wait(60) == 0
         assert "Traceback" not in agent.err
 
 

@@ -15,7 +15,7 @@ Command = Any
 def register(address: str, name: str) -> None:
     body = json.dumps({"Name": name, "ID": f"{name}-1", "Address": "127.0.0.1", "Port": 9000}).encode()
     request = urllib.request.Request(f"http://{address}/v1/agent/service/register", data=body, method="PUT")
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=30):
         pass
 
 

@@ -13,7 +13,7 @@ from tests.cli.conftest import EXAMPLE, GREETER, Command
 
 
 def get(url: str, path: str) -> tuple[int, Any]:
-    connection = HTTPConnection(url.partition("://")[2], timeout=10)
+    connection = HTTPConnection(url.partition("://")[2], timeout=30)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -108,7 +108,7 @@ def test_watch_tells_of_every_change(muster: Command, registry: str) -> None:
     with muster.staying("watch", "greeter", "--registry", registry, "--json") as watching:
         assert json.loads(watching.line()) == {"service": "greeter", "state": "absent", "instances": []}
         body = json.dumps({"Name": "greeter", "ID": "g-1", "Address": "127.0.0.1", "Port": 9})
-        connection = HTTPConnection(registry.partition("://")[2], timeout=10)
+        connection = HTTPConnection(registry.partition("://")[2], timeout=30)
         connection.request("PUT", "/v1/agent/service/register", body)
         assert connection.getresponse().status == 200
         connection.close()
@@ -166,12 +166,12 @@ def test_a_watch_ends_with_whoever_reads_it(muster: Command) -> None:
     with muster.staying("watch", "a", "--registry", "static://?a=127.0.0.1:1") as process:
         assert "known" in process.line()
         process.out.close()
-        assert process.process.wait(20) == 1
+        assert process.process.wait(60) == 1
     assert process.err == ""
 
 
 def test_whoever_reads_the_output_may_leave(muster: Command) -> None:
     with muster.staying("services", "--registry", "static://?a=127.0.0.1:1") as process:
         process.out.close()
-        assert process.process.wait(20) in (0, 1)
+        assert process.process.wait(60) in (0, 1)
     assert process.err == ""

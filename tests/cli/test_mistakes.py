@@ -147,7 +147,7 @@ def test_an_unknown_log_level(muster: Command) -> None:
 def test_a_disk_that_is_full(muster: Command) -> None:
     command = [sys.executable, "-m", "muster", "services", "--json", "--registry", "static://?a=127.0.0.1:1"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, env=muster.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        done = subprocess.run(command, env=muster.environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == "error: standard output cannot be written to: No space left on device\n"
 

@@ -171,7 +171,7 @@ def test_when_it_ends_by_itself_its_entry_goes_at_once(
         assert process.line() == "SIGUSR1\n"
         assert len(entries()) == 1
         os.kill(pid, signal.SIGTERM)
-        assert process.process.wait(10) == 7
+        assert process.process.wait(60) == 7
         assert entries() == []
 
 

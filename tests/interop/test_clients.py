@@ -11,7 +11,7 @@ from tests.interop.needed import BINARIES, CLIENTS, PROGRAMS, needed
 
 from muster.testing.servers import find_server
 
-SECONDS = 45.0
+SECONDS = 60.0
 
 
 def passes(*command: str, **environ: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from muster.testing import RunningAgent
 from muster.testing.servers import ConsulServer
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 Run = Callable[..., str]
 

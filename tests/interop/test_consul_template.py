@@ -15,7 +15,7 @@ from tests.interop.needed import CLIENTS, needed
 
 from muster.testing.servers import end_process
 
-SECONDS = 20.0
+SECONDS = 60.0
 TEMPLATE = """\
 {{ range service "web" }}web {{ .Address }}:{{ .Port }}
 {{ end }}{{ range services }}{{ if ne .Name "consul" }}service {{ .Name }}

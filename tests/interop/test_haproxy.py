@@ -20,7 +20,7 @@ from tests.interop.needed import BINARIES, needed
 
 from muster.testing.servers import ConsulServer, end_process, find_server, free_ports
 
-SECONDS = 20.0
+SECONDS = 60.0
 CONFIGURATION = """
 defaults
   mode http
@@ -55,7 +55,7 @@ class Server(NamedTuple):
     def put(self, path: str, body: Any = None) -> None:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://{self.http}{path}", data, method="PUT")
-        with urllib.request.urlopen(request, timeout=10):
+        with urllib.request.urlopen(request, timeout=30):
             pass
 
 
@@ -128,7 +128,7 @@ def instance(name: str) -> Iterator[int]:
 def answered(address: str) -> str:
     """Who answers through HAProxy; empty where nobody does."""
     try:
-        with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}/", timeout=30) as answer:
             return str(answer.read().decode())
     except (urllib.error.HTTPError, OSError):
         return ""

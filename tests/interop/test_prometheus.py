@@ -23,7 +23,7 @@ from muster.testing.servers import end_process
 def put(server: str, path: str, body: Any = None) -> None:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://{server}{path}", data=data, method="PUT")
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=30):
         pass
 
 
@@ -73,5 +73,5 @@ def test_targets_come_and_go(server: str, tmp_path: Path) -> None:
 def test_the_agents_metrics_can_be_read(muster_agent: RunningAgent) -> None:
     """A real Consul has to be configured for that."""
     binary = needed("Prometheus's reader", CLIENTS / "go" / "prometheus", "scripts/clients")
-    done = subprocess.run([binary, muster_agent.address, "metrics"], capture_output=True, text=True, timeout=45)
+    done = subprocess.run([binary, muster_agent.address, "metrics"], capture_output=True, text=True, timeout=60)
     assert int(done.stdout) >= 7, done.stderr

@@ -15,11 +15,11 @@ from typing import Any
 import muster
 
 CONSUL = "127.0.0.1:8500"
-SECONDS = 40.0
+SECONDS = 90.0
 
 
 def of_registry(path: str) -> Any:
-    with urllib.request.urlopen(f"http://{CONSUL}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{CONSUL}{path}", timeout=30) as answer:
         return json.load(answer)
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 WIRING = Path(__file__).with_name("wiring.py")
-SECONDS = 20.0
+SECONDS = 60.0
 CAP_SYS_ADMIN = 1 << 21
 
 Link = tuple[tuple[str, str], tuple[str, str]]

@@ -155,7 +155,6 @@ async def test_writes_come_back_below_a_rate(
         assert max(registry.asked.values()) <= writes
 
 
-@pytest.mark.timeout(150)
 async def test_a_fleet_returns_to_an_agent_that_lost_everything() -> None:
     async with Agent(http="127.0.0.1:0") as agent:
         address, url = agent.address, agent.url

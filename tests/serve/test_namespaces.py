@@ -101,7 +101,7 @@ class Machines:
 
     def ask(self, where: str, *command: str) -> str:
         done = subprocess.run(
-            self._network.within(where, *command), cwd=self._folder, capture_output=True, text=True, timeout=50
+            self._network.within(where, *command), cwd=self._folder, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr + self.logs
         return done.stdout

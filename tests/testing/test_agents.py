@@ -32,7 +32,7 @@ import muster.testing
 
 def ask(address, method, path, body=None):
     request = urllib.request.Request(f"http://{address}{path}", data=body, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.read()
 
 
@@ -55,7 +55,7 @@ async def test_in_async_code(muster_agent, anyio_backend_name):
 
 
 def ask(address: str, path: str) -> Any:
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as answer:
         return json.load(answer)
 
 
@@ -83,7 +83,7 @@ def test_it_ends_with_clients_that_wait_and_those_that_idle() -> None:
         host, _, port_ = agent.address.rpartition(":")
         port = int(port_)
         waiting = urllib.request.Request(f"http://{host}:{port}/v1/catalog/nodes?index={2**60}")
-        thread = threading.Thread(target=lambda: urllib.request.urlopen(waiting, timeout=10).close())
+        thread = threading.Thread(target=lambda: urllib.request.urlopen(waiting, timeout=30).close())
         thread.start()
         while ask(agent.address, "/v1/agent/metrics")["Gauges"][3]["Value"] == 0:
             time.sleep(0.001)

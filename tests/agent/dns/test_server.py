@@ -317,5 +317,5 @@ async def main():
         pass
 asyncio.run(main())
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert "pip install 'muster-discovery[agent]'" in ended.stderr.splitlines()[-1]

@@ -51,7 +51,7 @@ def processes(mark: str) -> list[int]:
 
 def registered(registry: str) -> list[str]:
     """The names in a registry that the demo may have made."""
-    connection = HTTPConnection(registry.partition("://")[2], timeout=10)
+    connection = HTTPConnection(registry.partition("://")[2], timeout=30)
     try:
         connection.request("GET", "/v1/catalog/services")
         return [name for name in json.loads(connection.getresponse().read()) if name.startswith("greeter-demo")]

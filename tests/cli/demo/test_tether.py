@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_it_runs_while_its_standard_input_is_open_and_ends_in_order_with_it(teth
         assert tethered.stdout is not None
         assert tethered.stdin is not None
         address = json.loads(tethered.stdout.readline())["address"]
-        connection = HTTPConnection(address, timeout=10)
+        connection = HTTPConnection(address, timeout=30)
         connection.request("GET", "/v1/status/leader")
         assert connection.getresponse().status == 200
         connection.close()
