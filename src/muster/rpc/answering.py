@@ -68,10 +68,22 @@ class Answering:
     def _fault(self, error: Exception) -> Fault:
         """What the caller is told of `error`."""
         if isinstance(error, Fault):
-            code = status_of(error.code).code
-            return Fault("UNKNOWN" if code == "OK" else code, error.detail)
+            return self._known(error)
         log.error("%s raised %s", self.path, type(error).__name__, exc_info=error)
         return Fault("INTERNAL", f"{self.path} failed; the service's log says why")
+
+    def _known(self, fault: Fault) -> Fault:
+        """`fault`, or what stands for one whose code no caller knows. A text that was given as the code is kept."""
+        code = status_of(fault.code).code
+        if code == fault.code != "OK":
+            return fault
+        log.error(
+            "%s raised a Fault with the code %r, which is none of gRPC's errors: %s", self.path, fault.code, _ADVICE
+        )
+        return Fault("UNKNOWN", fault.detail or str(fault))
+
+
+_ADVICE = "write Fault('NOT_FOUND', 'text for people')"
 
 
 @asynccontextmanager
