@@ -278,7 +278,7 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "no program": {"Args": ["no-such-program"]},
     "no right": {"Args": ["/etc/passwd"]},
     "empty": {"Args": [""]},
-    "slow": {"Args": ["sh", "-c", "echo begun; sleep 60"], "Timeout": "100ms"},
+    "slow": {"Args": ["sh", "-c", "echo begun; sleep 60"], "Timeout": "1s"},
     "shell": {"Args": ["echo", "x"], "Shell": "/bin/sh"},
 }
 
@@ -292,4 +292,5 @@ async def test_programs_are_run_alike(consul_binary: str, ask: Any) -> None:
                 await both.ask("PUT", CHECK, {"Name": name, "Interval": "1s", **check})
             await both.ask("PUT", CHECK, {"Name": "x", "Args": ["true"], "AliasService": "x", "Interval": "1s"})
             await both.settled("/v1/agent/checks", lambda found: all(found[name]["Output"] for name in SCRIPTS))
+            await both.settled("/v1/agent/checks", lambda found: "begun" in found["slow"]["Output"])
             await both.ask("GET", "/v1/agent/checks")

@@ -83,7 +83,11 @@ def only_passing(seen: Watched) -> set[str]:
     return {each.id for answer in answers for each in answer.instances}
 
 
-async def test_workers_that_come_and_go_under_load_are_one_registration(agent: Agent, tmp_path: Path) -> None:
+async def test_workers_that_come_and_go_under_load_are_one_registration(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them may be away at once: until one has started again, connections wait in the socket that they share."""
+    monkeypatch.setattr("muster.http.client.connector.FIRST_ANSWER", 30.0)
     async with gunicorn(agent, "-w 4 --max-requests 50", tmp_path) as (seen, _):
         (instance,) = await seen.until(1)
         async with calling(agent) as load:

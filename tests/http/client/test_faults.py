@@ -17,6 +17,7 @@ import pytest
 from muster.agent import Agent
 from muster.balance.explanation import Candidate
 from muster.call.retry import RetryPolicy
+from muster.http.client.dialing import Dialing
 from muster.http.client.transport import HTTPTransport
 from muster.model.check import Health
 from muster.model.events import AttemptFailed, InstanceEjected
@@ -32,6 +33,9 @@ TICK = 0.005
 
 MOST = 100
 """Requests under way, which take 2 ms each where the machine has time. Where it has not, more would be an overload."""
+
+PATIENT = Dialing(connect=15.0)
+"""Else a busy machine, on which no process gets to accept, looks like one whose instances are gone."""
 
 ATTEMPT = 2.0
 """Seconds for an attempt where it has an end: more than a busy machine keeps a process waiting."""
@@ -110,6 +114,11 @@ class Load:
             await asyncio.sleep(TICK)
 
 
+async def patient(world: Any, **options: Any) -> HTTPTransport:
+    transport: HTTPTransport = await world.transport(**{"timeout": 30.0, "dialing": PATIENT, **options})
+    return transport
+
+
 async def three(world: Any, *ids: str) -> list[Any]:
     processes = await asyncio.gather(*(world.process(each) for each in ids or "abc"))
     world.book.know("greeter", *(process.instance for process in processes))
@@ -130,7 +139,7 @@ async def ejected(world: Any, id: str) -> None:
 
 async def test_one_is_killed_and_no_get_fails(world: Any) -> None:
     processes = await three(world)
-    load = Load(await world.transport())
+    load = Load(await patient(world))
     async with load.steady():
         await load.until_all_serve("abc")
         processes[0].signal(signal.SIGKILL)
@@ -141,7 +150,7 @@ async def test_one_is_killed_and_no_get_fails(world: Any) -> None:
 
 async def test_one_is_killed_and_only_posts_that_were_in_it_fail(world: Any) -> None:
     processes = await three(world)
-    load = Load(await world.transport(), "POST")
+    load = Load(await patient(world), "POST")
     async with load.steady():
         await load.until_all_serve("abc")
         in_it = load.under_way("a")
@@ -157,7 +166,7 @@ async def test_a_rolling_restart_fails_nothing(world: Any, method: str) -> None:
     """Each leaves the registry first, then drains; its successor has another port. Without retries, too."""
     processes = await three(world)
     successors = await asyncio.gather(*(world.process(letter) for letter in "def"))
-    load = Load(await world.transport(retries=lambda name: False), method)
+    load = Load(await patient(world, retries=lambda name: False), method)
     async with load.steady():
         await load.until_all_serve("abc")
         for number, successor in enumerate(successors):
@@ -174,7 +183,7 @@ async def test_a_rolling_restart_fails_nothing(world: Any, method: str) -> None:
 async def test_one_hangs_and_no_get_fails(world: Any) -> None:
     """With a limit for each attempt below that for the whole; and soon it is not asked any more."""
     processes = await three(world)
-    load = Load(await world.transport(policy=RetryPolicy(attempt_timeout=ATTEMPT), timeout=15.0))
+    load = Load(await patient(world, policy=RetryPolicy(attempt_timeout=ATTEMPT)))
     async with load.steady():
         await load.until_all_serve("abc")
         processes[0].signal(signal.SIGSTOP)
@@ -188,7 +197,7 @@ async def test_one_hangs_and_no_get_fails(world: Any) -> None:
 async def test_a_stranger_takes_the_port_of_one_that_was_killed(world: Any, method: str) -> None:
     processes = await three(world)
     world.book.know("greeter", *(process.provable for process in processes))
-    load = Load(await world.transport(), method)
+    load = Load(await patient(world), method)
     async with load.steady():
         await load.until_all_serve("abc")
         in_it = load.under_way("a")
@@ -203,7 +212,7 @@ async def test_a_stranger_takes_the_port_of_one_that_was_killed(world: Any, meth
 async def test_all_are_replaced_at_once(world: Any) -> None:
     old = await three(world)
     new = await asyncio.gather(*(world.process(letter) for letter in "def"))
-    load = Load(await world.transport(), "POST")
+    load = Load(await patient(world), "POST")
     async with load.steady():
         await load.until_all_serve("abc")
         world.book.know("greeter", *(process.instance for process in new))
@@ -216,7 +225,7 @@ async def test_all_are_replaced_at_once(world: Any) -> None:
 async def test_one_fails_three_in_ten_and_ones_health_flaps(world: Any) -> None:
     """No GET fails; the retry budget is larger than what has to be tried again."""
     flaky, b, c = await three(world, "flaky", "b", "c")
-    load = Load(await world.transport())
+    load = Load(await patient(world))
     async with load.steady():
         for health in (Health.CRITICAL, Health.PASSING) * 3:
             world.book.know("greeter", flaky.instance, replace(b.instance, health=health), c.instance)
@@ -234,7 +243,7 @@ async def test_the_registry_fails_in_every_way_and_nobody_notices(world: Any, ag
     for process in processes:
         await registrar.register(Registration(process.instance))
     registry = await world.stack.enter_async_context(open_registry(front.url))
-    load = Load(await world.transport(registry=registry), "POST")
+    load = Load(await patient(world, registry=registry), "POST")
     async with load.steady():
         await load.until_all_serve("abc")
         for fault in (FAIL, HANG, REFUSE):
