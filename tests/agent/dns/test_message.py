@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.agent.dns import message
-from muster.agent.dns.message import Inquiry, Room
-from muster.agent.dns.records import Address, Alias, Answer, Location, Record, Text
+from muster.agent.dns.message import Inquiry
+from muster.agent.dns.records import Address, Alias, Answer, Location, Record, Room, Text
 
 
 def inquiry(name: str = "Web.service.consul", kind: str = "SRV", payload: int = 0) -> Inquiry:

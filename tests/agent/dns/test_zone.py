@@ -11,15 +11,22 @@ from tests.agent.dns.known import NODE, Registry, web
 from muster.agent.catalog.rows import NodeRow, ServiceRow
 from muster.agent.dns import zone
 from muster.agent.dns.question import Question
-from muster.agent.dns.records import Address, Alias, Answer, Location, Pointer, Record, Text
+from muster.agent.dns.records import Address, Alias, Answer, Location, Pointer, Record, Room, Text
 from muster.agent.dns.settings import DNS
 from muster.agent.queries.executing import Executed
 from muster.model.check import Health
 
 
-def ask(registry: Registry, name: str, kind: str = "A", settings: DNS | None = None, seed: int = 0) -> Answer:
+def ask(
+    registry: Registry,
+    name: str,
+    kind: str = "A",
+    settings: DNS | None = None,
+    seed: int = 0,
+    room: Room = Room(65_535),
+) -> Answer:
     question = Question(tuple(name.split(".")), kind)
-    return zone.answer(registry.known, settings or DNS(), question, Random(seed), 1_700_000_000)
+    return zone.answer(registry.known, settings or DNS(), question, room, Random(seed), 1_700_000_000)
 
 
 @pytest.fixture
@@ -60,6 +67,17 @@ def test_instances_are_shuffled(registry: Registry) -> None:
     orders = {ask(registry, "web.service.consul", seed=seed).answer for seed in range(5)}
     assert len(orders) == 5
     assert len({frozenset(order) for order in orders}) == 1
+
+
+@pytest.mark.parametrize("kind", ["A", "SRV"])
+@pytest.mark.parametrize(
+    ("room", "least", "most"), [(Room(512, 3), 4, 4), (Room(512), 8, 33), (Room(65_535), 200, 200)]
+)
+def test_hardly_more_is_told_than_there_is_room_for(
+    registry: Registry, kind: str, room: Room, least: int, most: int
+) -> None:
+    registry.put(NODE, *(web(number) for number in range(1, 201)))
+    assert least <= len(ask(registry, "web.service.consul", kind, room=room).answer) <= most
 
 
 def test_places_and_weights(registry: Registry) -> None:
@@ -126,7 +144,7 @@ def test_outside_the_domain(registry: Registry) -> None:
 
 def test_a_node_whose_name_is_no_host_name_is_no_name_server(registry: Registry) -> None:
     known = replace(registry.known, node="dev.box")
-    told = zone.answer(known, DNS(), Question(("consul",), "NS"), Random(), 1)
+    told = zone.answer(known, DNS(), Question(("consul",), "NS"), Room(512), Random(), 1)
     assert told.answer == ()
     registry.put(NODE, ServiceRow("here", "odd", "odd", address="a.b", port=1))
     assert ask(registry, "consul", "NS").answer[0].owner == "consul"

@@ -135,7 +135,12 @@ class Catalog:
 
     def entries(self, name: str) -> list[Entry]:
         """A service's instances with their nodes and checks, by node and id."""
-        return [self._entry(row) for row in self._services.named(name)]
+        return [self.entry(row) for row in self._services.named(name)]
+
+    def entry(self, row: ServiceRow) -> Entry:
+        """An instance with its node and checks."""
+        checks = self._checks
+        return Entry(self.node(row.node), row, (*checks.of(row.node, ""), *checks.of(row.node, row.id)))
 
     def node(self, name: str) -> NodeRow:
         """A node by name. Raises KeyError."""
@@ -174,7 +179,7 @@ class Catalog:
 
     def connected(self, name: str) -> list[Entry]:
         """The instances that take calls for a service over Connect, with nodes and checks, by node and id."""
-        return [self._entry(row) for row in self._services.connected(name)]
+        return [self.entry(row) for row in self._services.connected(name)]
 
     def connected_index(self, name: str) -> int:
         """The index of `connected`; where there are none, that of the last change of what can be reached so."""
@@ -189,10 +194,6 @@ class Catalog:
     def checks(self) -> list[CheckRow]:
         """Every check of every node, by node and id."""
         return sorted((row for _, row in self._checks.rows()), key=_check_order)
-
-    def _entry(self, row: ServiceRow) -> Entry:
-        checks = self._checks
-        return Entry(self.node(row.node), row, (*checks.of(row.node, ""), *checks.of(row.node, row.id)))
 
     # What a write requires
 

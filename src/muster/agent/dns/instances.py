@@ -10,23 +10,37 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from muster.agent.catalog.catalog import Entry
-from muster.agent.dns.records import Address, Alias, Answer, Location, Record, Text, digits_of, parse_address
+from muster.agent.dns.records import (
+    SMALLEST_RECORD,
+    Address,
+    Alias,
+    Answer,
+    Location,
+    Record,
+    Room,
+    Text,
+    packed,
+    parse_address,
+)
 from muster.model.check import Health
 
 Follow = Callable[[str], Answer]
 """What this domain says of a name that is somebody's address: aliases and addresses, and which names are foreign."""
 
 _ADDRESSES = ("A", "AAAA", "ANY")
+_SMALLEST_LOCATION = 20
+"""Octets of an SRV record beside the text of its target, where its owner is compressed."""
 
 
 class Style(NamedTuple):
     """What the records of one answer have in common. `suffix` is that of names: `DATACENTER.DOMAIN`. `most` limits the
-    addresses, 0 does not."""
+    addresses, 0 does not. Instances are told until it is certain that there is no room for more."""
 
     owner: str
     kind: str
     ttl: int
     suffix: str
+    room: Room
     most: int
     with_meta: bool
 
@@ -49,10 +63,14 @@ def addresses(entries: Iterable[Entry], style: Style, follow: Follow) -> Answer:
 
     A name can have one CNAME and nothing beside it, so one alias is given where all are aliases, and none else.
     """
-    told, alias = list[Record](), _Told()
-    for place in dict.fromkeys(_place(entry) for entry in entries):
-        if style.most and len(told) >= style.most and style.kind in _ADDRESSES:
+    told, alias, seen = list[Record](), _Told(), set[str]()
+    most = style.most if style.most and style.kind in _ADDRESSES else style.room.too_many
+    for place in map(_place, entries):
+        if len(told) >= most:
             break
+        if place in seen:
+            continue
+        seen.add(place)
         address = parse_address(place)
         if address is None:
             alias = alias if alias.answer else _alias(place, style, follow)
@@ -63,17 +81,40 @@ def addresses(entries: Iterable[Entry], style: Style, follow: Follow) -> Answer:
 
 def locations(entries: Iterable[Entry], style: Style, follow: Follow) -> Answer:
     """Where to reach instances, with ports and weights, and in addition the addresses of the places named."""
-    seen: dict[tuple[str, str, int], _Told] = {}
-    for entry in entries:
-        key = entry.node.name, entry.service.address, entry.service.port
-        if key not in seen:
-            seen[key] = _location(entry, style, follow)
-    told = seen.values()
+    told = list(_distinct(entries, style, follow))
     return Answer(
         answer=tuple(record for each in told for record in each.answer),
         additional=tuple(dict.fromkeys(record for each in told for record in each.additional)),
         foreign=tuple(dict.fromkeys(name for each in told for name in each.foreign)),
     )
+
+
+def _distinct(entries: Iterable[Entry], style: Style, follow: Follow) -> Iterator[_Told]:
+    """What is told of each place with its port, once, until there is no room for more."""
+    seen, nodes, counted, octets = set[tuple[str, str, int]](), set[str](), set[Record](), 0
+    for entry in entries:
+        key = entry.node.name, entry.service.address, entry.service.port
+        if key in seen:
+            continue
+        seen.add(key)
+        told = _location(entry, style, follow, with_meta=style.with_meta and entry.node.name not in nodes)
+        yield told
+        nodes.add(entry.node.name)
+        octets += _octets(told, counted)
+        if len(seen) >= style.room.too_many or octets > style.room.octets:
+            return
+
+
+def _octets(told: _Told, counted: set[Record]) -> int:
+    """The least that it takes in a message: names in SRV are never compressed, and each address is told once."""
+    octets = 0
+    for record in told.answer:
+        if isinstance(record.data, Location):
+            octets += _SMALLEST_LOCATION + len(record.data.target)
+            beside = {each for each in told.additional if each.owner == record.data.target} - counted
+            octets += SMALLEST_RECORD * sum(isinstance(each.data, Address) for each in beside)
+            counted |= beside
+    return octets
 
 
 def meta_texts(owner: str, ttl: int, meta: Mapping[str, str] | None) -> tuple[Record, ...]:
@@ -95,10 +136,10 @@ def _alias(place: str, style: Style, follow: Follow) -> _Told:
     return _Told((Record(style.owner, style.ttl, Alias(target)), *found.answer), foreign=found.foreign)
 
 
-def _location(entry: Entry, style: Style, follow: Follow) -> _Told:
+def _location(entry: Entry, style: Style, follow: Follow, *, with_meta: bool) -> _Told:
     node = f"{entry.node.name}.node.{style.suffix}"
     target, beside = _target(entry, node, style, follow)
-    meta = meta_texts(node, style.ttl, entry.node.meta) if style.with_meta else ()
+    meta = meta_texts(node, style.ttl, entry.node.meta) if with_meta else ()
     location = Location(_weight(entry), entry.service.port, target)
     return _Told((Record(style.owner, style.ttl, location),), (*beside.answer, *meta), beside.foreign)
 
@@ -109,7 +150,7 @@ def _target(entry: Entry, node: str, style: Style, follow: Follow) -> tuple[str,
     if address is None:
         target = _place(entry).rstrip(".")
         return target, follow(target)
-    target = f"{digits_of(address)}.addr.{style.suffix}" if entry.service.address else node
+    target = f"{packed(address).hex()}.addr.{style.suffix}" if entry.service.address else node
     return target, Answer(answer=(Record(target, style.ttl, address),))
 
 

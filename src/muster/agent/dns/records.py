@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -87,6 +89,25 @@ class Answer:
     foreign: tuple[str, ...] = ()
 
 
+SMALLEST_RECORD = 16
+"""Octets of an A record whose owner is compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an answer may have: so many octets, and so many instances, 0 for any number."""
+
+    octets: int
+    instances: int = 0
+
+    @property
+    def too_many(self) -> int:
+        """A number of records that it has no room for, whatever they are. More need not be looked for."""
+        octets = self.octets // SMALLEST_RECORD
+        return 1 + (min(octets, self.instances) if self.instances else octets)
+
+
+@lru_cache(8192)
 def parse_address(text: str) -> Address | None:
     """The address that `text` is; None for a name. An IPv4 address in IPv6 notation is IPv4."""
     try:
@@ -100,15 +121,15 @@ def parse_address(text: str) -> Address | None:
     return Address(text)
 
 
-def digits_of(address: Address) -> str:
-    """The address in hexadecimal digits."""
-    return ipaddress.ip_address(address.text).packed.hex()
+def packed(address: Address) -> bytes:
+    """The address as 4 or 16 octets."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address.text else socket.AF_INET, address.text)
 
 
 def address_in(digits: str) -> Address | None:
     """The address in 8 or 32 hexadecimal digits; None if they are none."""
     try:
-        packed = bytes.fromhex(digits)
+        octets = bytes.fromhex(digits)
     except ValueError:
         return None
-    return parse_address(str(ipaddress.ip_address(packed)))
+    return parse_address(str(ipaddress.ip_address(octets)))

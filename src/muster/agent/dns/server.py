@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 from muster.agent.dns import message, zone
 from muster.agent.dns.forwarding import Recursors
-from muster.agent.dns.message import LARGEST_TCP, Inquiry, Room
-from muster.agent.dns.records import Answer, Location
+from muster.agent.dns.message import LARGEST_TCP, Inquiry
+from muster.agent.dns.records import Answer, Location, Room
 from muster.agent.dns.settings import DNS
 
 Reply = Callable[[bytes], None]
@@ -62,7 +62,7 @@ class Answering:
             task.cancel()
 
     def _answer(self, inquiry: Inquiry, reply: Reply, room: Room) -> None:
-        answer = zone.answer(self._known, self._settings, inquiry.question, self._rng, int(time.time()))
+        answer = zone.answer(self._known, self._settings, inquiry.question, room, self._rng, int(time.time()))
         if self._recursors is None or not (answer.elsewhere or answer.foreign):
             reply(self._written(inquiry, answer, room))
             return

@@ -6,12 +6,15 @@ documents say, and otherwise what Consul 1.8.7 was seen to do.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from muster.agent.catalog.catalog import Catalog, Entry
+from muster.agent.catalog.rows import ServiceRow
 from muster.agent.dns.instances import (
     Style,
     addresses,
@@ -30,10 +33,12 @@ from muster.agent.dns.question import (
     asked,
     within,
 )
-from muster.agent.dns.records import Alias, Answer, NameServer, Pointer, Record, Start, address_in, parse_address
+from muster.agent.dns.records import Alias, Answer, NameServer, Pointer, Record, Room, Start, address_in, parse_address
 from muster.agent.dns.reverse import AddressNames, address_asked, is_reverse
 from muster.agent.dns.settings import DNS
 from muster.agent.queries.executing import Executed
+
+Item = TypeVar("Item")
 
 _LONGEST_CHAIN = 3
 _TRANSFERS = ("AXFR", "IXFR")
@@ -55,15 +60,17 @@ class Known:
     datacenter: str
 
 
-def answer(known: Known, settings: DNS, question: Question, rng: Random, now: int) -> Answer:
-    """What is said to a question. `now`, in seconds since the epoch, is the serial number of the zone."""
-    return _Zone(known, settings, rng, now).answer(question)
+def answer(known: Known, settings: DNS, question: Question, room: Room, rng: Random, now: int) -> Answer:
+    """What is said to a question: where there are many instances, some more than there is room for. `now`, in seconds
+    since the epoch, is the serial number of the zone."""
+    return _Zone(known, settings, room, rng, now).answer(question)
 
 
 @dataclass(frozen=True, slots=True)
 class _Zone:
     known: Known
     settings: DNS
+    room: Room
     rng: Random
     now: int
 
@@ -94,36 +101,38 @@ class _Zone:
                 return NOT_FOUND
 
     def _service(self, question: Question, wanted: ServiceName | ConnectName, chain: int) -> Answer:
-        usable = [entry for entry in self._entries(wanted) if is_usable(entry, only_passing=self.settings.only_passing)]
+        entries = self._shuffled(wanted)
+        usable = (entry for entry in entries if is_usable(entry, only_passing=self.settings.only_passing))
         return self._instances(question, usable, self.settings.ttl_of(wanted.name), chain)
 
-    def _entries(self, wanted: ServiceName | ConnectName) -> list[Entry]:
+    def _shuffled(self, wanted: ServiceName | ConnectName) -> Iterator[Entry]:
         if isinstance(wanted, ConnectName):
-            return self.known.catalog.connected(wanted.name)
-        entries = self.known.catalog.entries(wanted.name)
-        return [entry for entry in entries if _has_tag(entry, wanted.tag)] if wanted.tag else entries
+            return shuffled(self.known.catalog.connected(wanted.name), self.rng)
+        rows = shuffled(self.known.catalog.instances(wanted.name), self.rng)
+        return (self.known.catalog.entry(row) for row in rows if not wanted.tag or _has_tag(row, wanted.tag))
 
     def _query(self, question: Question, name: str, chain: int) -> Answer:
         executed = self.known.execute(name)
         if executed is None:
             return NOT_FOUND
         ttl = self.settings.ttl_of(executed.service) if executed.ttl is None else int(executed.ttl)
-        return self._instances(question, executed.entries, ttl, chain)
+        return self._instances(question, shuffled(executed.entries, self.rng), ttl, chain)
 
-    def _instances(self, question: Question, entries: Sequence[Entry], ttl: int, chain: int) -> Answer:
-        if not entries:
+    def _instances(self, question: Question, entries: Iterator[Entry], ttl: int, chain: int) -> Answer:
+        some = next(entries, None)
+        if some is None:
             return NOT_FOUND
-        shuffled = self.rng.sample(entries, len(entries))
         style = Style(
             question.name,
             question.kind,
             ttl,
             self._suffix,
+            self.room,
             self.settings.a_record_limit,
             self.settings.enable_additional_node_meta_txt,
         )
         tell = locations if question.kind == "SRV" else addresses
-        told = tell(shuffled, style, lambda name: self._followed(name, chain))
+        told = tell(itertools.chain((some,), entries), style, lambda name: self._followed(name, chain))
         return told if told.answer else Answer(authority=(self._start(),))
 
     def _node(self, question: Question, name: str, chain: int) -> Answer:
@@ -209,5 +218,14 @@ class _Zone:
         return int(self.settings.node_ttl)
 
 
-def _has_tag(entry: Entry, tag: str) -> bool:
-    return any(tag == each.lower() for each in entry.service.tags)
+def shuffled(items: Sequence[Item], rng: Random) -> Iterator[Item]:
+    """All items in random order. Who wants a few of many does not wait for the others."""
+    moved = dict[int, Item]()
+    for at in range(len(items)):
+        chosen = rng.randrange(at, len(items))
+        yield moved.get(chosen, items[chosen])
+        moved[chosen] = moved.get(at, items[at])
+
+
+def _has_tag(row: ServiceRow, tag: str) -> bool:
+    return any(tag == each.lower() for each in row.tags)
