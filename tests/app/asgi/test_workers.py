@@ -57,7 +57,7 @@ class Load:
 @asynccontextmanager
 async def calling(agent: Agent) -> AsyncIterator[Load]:
     load = Load()
-    async with Client(registry=agent.url) as client, asyncio.TaskGroup() as tasks:
+    async with Client(registry=agent.url, timeout=60.0) as client, asyncio.TaskGroup() as tasks:
         calls = [tasks.create_task(load.call(client)) for _ in range(8)]
         try:
             yield load

@@ -96,13 +96,15 @@ async def test_only_what_is_declared_idempotent_is_tried_again(protocol: str) ->
 async def test_an_instance_that_leaves_loses_no_call(protocol: str) -> None:
     registry = Memory(f"leaving {protocol}")
     timing = muster.Timing(drain=0.2, stop=2.0)
-    stopping, calls = asyncio.Event(), 0
+    stopping, under_way, calls = asyncio.Event(), asyncio.Event(), 0
 
     async def call_on(steady: Steady) -> None:
         nonlocal calls
         while not stopping.is_set():
             assert await steady.twice(1) == 2
             calls += 1
+            if calls == 20:
+                under_way.set()
 
     async with AsyncExitStack() as stack:
         services = [muster.Service("steady", registry=registry, protocols=[protocol], timing=timing) for _ in "ab"]
@@ -114,6 +116,5 @@ async def test_an_instance_that_leaves_loses_no_call(protocol: str) -> None:
             async with services[1].running():
                 for _ in range(8):
                     callers.create_task(call_on(client.service(Steady, "steady")))
-                await asyncio.sleep(0.2)
+                await under_way.wait()
             stopping.set()
-    assert calls > 20

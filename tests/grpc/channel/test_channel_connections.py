@@ -104,19 +104,26 @@ async def test_an_instance_that_answers_no_pings_is_left_out(world: Any) -> None
 async def test_an_idle_connection_to_a_muster_server_outlives_its_keepalive(world: Any) -> None:
     """A server that is pinged too often for its taste hangs up with ENHANCE_YOUR_CALM, after the third ping.
 
-    gRPC pings every second at most, and muster's servers bear a ping every five: here one that bears a little more.
+    gRPC pings every second at most, and muster's servers bear a ping every five: here one that bears a little more, and
+    beside it one that bears less, by whose hanging up it is known that both were pinged.
     """
-    options = dict(SERVER_OPTIONS)
-    assert options["grpc.http2.min_ping_interval_without_data_ms"] < 20_000
-    options["grpc.http2.min_ping_interval_without_data_ms"] = 500
-    greeter = await world.greeter("g1", options=tuple(options.items()))
-    world.book.know(greeter)
-    stub = await world.stub(dialing=Dialing(options=(("grpc.keepalive_time_ms", 1_000),)))
+    options, bearable = dict(SERVER_OPTIONS), "grpc.http2.min_ping_interval_without_data_ms"
+    assert options[bearable] < 20_000
+    bears, hangs_up = [
+        await world.greeter(name, options=tuple((options | {bearable: ms}).items()))
+        for name, ms in (("bears", 500), ("hangs up", 60_000))
+    ]
+    world.book.know(bears)
+    transport = await world.transport(dialing=Dialing(options=(("grpc.keepalive_time_ms", 1_000),)))
+    stub = SayStub(transport.channel("greeter"))
     await _hello(stub)
-    await asyncio.sleep(4.0)  # what is tested is that nothing happens
-    await _hello(stub)
-    assert len(greeter.say.peers) == 1
-    assert not world.told(InstanceEjected)
+    world.book.know(bears, hangs_up)
+    await world.ready(transport, "bears", "hangs up")
+    await world.until(lambda: world.told(InstanceEjected))
+    while len(bears.say.peers) + len(hangs_up.say.peers) < 2:
+        await _hello(stub)
+    assert len(bears.say.peers) == 1
+    assert {event.instance_id for event in world.told(InstanceEjected)} == {"hangs up"}
 
 
 async def test_a_foreign_instance_that_was_away_is_called_as_soon_as_it_is_registered_again(
@@ -124,6 +131,7 @@ async def test_a_foreign_instance_that_was_away_is_called_as_soon_as_it_is_regis
 ) -> None:
     """However long its connection would have waited for it."""
     monkeypatch.setattr(connection, "BACKOFF", Backoff(initial=300.0, maximum=300.0))
+    monkeypatch.setattr(connection, "STEADY", 300.0)  # so that it is not even tried at once
     greeter = await world.greeter("g1")
     foreign = Instance("legacy-1", "greeter", "127.0.0.1", greeter.port, protocol="grpc")
     transport = await world.transport()
@@ -132,13 +140,10 @@ async def test_a_foreign_instance_that_was_away_is_called_as_soon_as_it_is_regis
     assert await _hello(stub) == "g1"
     await greeter.stop()
     await world.until(lambda: world.told(InstanceEjected))
-    await asyncio.sleep(0.3)  # so that it has been tried in vain, and is waited for
     world.book.know()
     again = await world.greeter("g2", port=greeter.port)
-    began = time.monotonic()
     world.book.know(foreign)
     assert await _hello(stub) == again.id
-    assert time.monotonic() - began < 5
 
 
 class Failing(Dialing):

@@ -15,7 +15,7 @@ from greeter_pb2_grpc import SayStub
 
 from muster.call.hedge import ENOUGH, Hedging
 from muster.call.retry import RetryPolicy
-from muster.model.events import CallHedged
+from muster.model.events import CallHedged, InstanceEjected
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +34,15 @@ async def two(world: Any, hedging: Hedging = SOON, **options: Any) -> tuple[Any,
     return *greeters, SayStub(transport.channel("greeter"))
 
 
+async def another_is_hedged(world: Any) -> None:
+    """Returns when a call that may be hedged has been: one that was sent before it would have been, too."""
+    transport = await world.transport(idempotent={HELLO}, policy=RetryPolicy(hedging=SOON))
+    await world.ready(transport, "g1", "g2")
+    call = SayStub(transport.channel("greeter")).Hello(HANG)
+    await world.until(lambda: world.told(CallHedged))
+    call.cancel()
+
+
 async def test_the_faster_answer_is_taken_and_the_other_call_cancelled(world: Any) -> None:
     g1, _, stub = await two(world)
     began = time.monotonic()
@@ -47,12 +56,15 @@ async def test_the_faster_answer_is_taken_and_the_other_call_cancelled(world: An
 
 
 async def test_an_answer_in_time_is_not_hedged(world: Any) -> None:
-    g1, g2, stub = await two(world)
+    g1, g2, stub = await two(world, Hedging(delay=1.0))
     for _ in range(10):
         await stub.Hello(HelloRequest(name="x"))
-    await asyncio.sleep(0.15)
     assert g1.say.calls + g2.say.calls == 10
-    assert not world.told(CallHedged)
+    g2.say.release.clear()
+    late = stub.Hello(HANG)
+    await world.until(lambda: world.told(CallHedged))
+    late.cancel()
+    assert len(world.told(CallHedged)) == 1, "those before it had been answered"
 
 
 async def test_what_a_call_object_tells_is_told_of_the_winner(world: Any) -> None:
@@ -79,8 +91,9 @@ async def test_only_where_it_is_allowed(world: Any, options: Any) -> None:
     g1, g2, stub = await two(world, **options)
     g2.say.release.clear()
     call = stub.Hello(HANG)
-    await asyncio.sleep(0.25)
-    assert g1.say.calls + g2.say.calls == 1
+    await world.until(lambda: g1.say.calls + g2.say.calls == 1)
+    await another_is_hedged(world)
+    assert len(world.told(CallHedged)) == 1
     assert call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -94,9 +107,9 @@ async def test_only_within_the_budget(world: Any) -> None:
     while transport.retrier.budget.withdraw(time.monotonic()):
         pass
     call = SayStub(transport.channel("greeter")).Hello(HANG)
-    await asyncio.sleep(0.25)
-    assert sum(greeter.say.calls for greeter in greeters) == 1
-    assert not world.told(CallHedged)
+    await world.until(lambda: sum(greeter.say.calls for greeter in greeters) == 1)
+    await another_is_hedged(world)
+    assert len(world.told(CallHedged)) == 1
     call.cancel()
 
 
@@ -172,7 +185,7 @@ async def test_a_hedge_that_fails_leaves_the_first_alone(world: Any) -> None:
     world.book.know(process, greeter)
     await world.until(lambda: world.told(CallHedged))
     process.signal(signal.SIGKILL)
-    await asyncio.sleep(0.1)
+    await world.until(lambda: world.told(InstanceEjected))
     greeter.say.release.set()
     assert (await call).served_by == "g2"
 

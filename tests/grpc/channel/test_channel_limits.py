@@ -72,7 +72,7 @@ async def test_some_may_wait_for_their_turn(world: Any) -> None:
         return call
 
     first, second, third = begin("hang"), begin("second"), begin("third")
-    await asyncio.sleep(0.05)
+    await world.until(lambda: greeter.say.calls)
     await refused(stub.Hello(HelloRequest(name="fourth")))
     assert greeter.say.calls == 1
     greeter.say.release.set()
