@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from muster.model.check import Health
+from muster.model.check import CheckState, Health
 from muster.model.errors import RegistryUnavailable
 from muster.model.events import (
     AnswerDoubted,
@@ -13,6 +13,7 @@ from muster.model.events import (
     BreakerClosed,
     BreakerOpened,
     CallHedged,
+    CheckChanged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -105,6 +106,16 @@ REFUSED = RegistryUnavailable("127.0.0.1:8500: connection refused")
             RegistrationChanged("a", "a-1", RegistrationState.FAILING, "refused"),
             logging.WARNING,
             "a: registration of a-1 is failing: refused",
+        ),
+        (
+            CheckChanged("a", "a-1", CheckState("disk", Health.WARNING, "9 % left")),
+            logging.WARNING,
+            "a: check disk of a-1 is warning: 9 % left",
+        ),
+        (
+            CheckChanged("a", "a-1", CheckState("disk", Health.PASSING)),
+            logging.INFO,
+            "a: check disk of a-1 is passing",
         ),
     ],
 )

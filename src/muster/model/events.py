@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from muster.model.check import CheckState
 from muster.model.snapshot import Snapshot
 
 
@@ -170,6 +171,15 @@ class RegistrationChanged:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckChanged:
+    """A check that a service's author has written came to another verdict: see `muster.Service.check`."""
+
+    name: str
+    instance_id: str
+    check: CheckState
+
+
 Event = (
     SnapshotUpdated
     | AnswerDoubted
@@ -187,6 +197,7 @@ Event = (
     | BreakerOpened
     | BreakerClosed
     | RegistrationChanged
+    | CheckChanged
 )
 
 Observer = Callable[[Event], None]

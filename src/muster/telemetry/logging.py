@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from functools import singledispatch
 
+from muster.model.check import Health
 from muster.model.events import (
     AnswerDoubted,
     AttemptFailed,
     BreakerClosed,
     BreakerOpened,
     CallHedged,
+    CheckChanged,
     EntrySetAside,
     Event,
     InstanceEjected,
@@ -171,6 +173,14 @@ def _(event: RegistrationChanged) -> Line:
     level = logging.WARNING if event.state is RegistrationState.FAILING else logging.INFO
     why = f": {event.why}" if event.why else ""
     return level, f"{event.name}: registration of {event.instance_id} is {event.state}{why}"
+
+
+@line.register
+def _(event: CheckChanged) -> Line:
+    check = event.check
+    level = logging.INFO if check.health is Health.PASSING else logging.WARNING
+    output = f": {check.output}" if check.output else ""
+    return level, f"{event.name}: check {check.name} of {event.instance_id} is {check.health}{output}"
 
 
 def _some(ids: list[str], most: int = 5) -> str:
