@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -62,3 +65,50 @@ def test_other_tasks_are_cancelled_and_waited_for() -> None:
     with pytest.raises(LookupError, match="comes out"):
         loop.run(main())
     assert ended == ["closed"]
+
+
+def test_a_coroutine_that_heeds_nothing_at_all_is_let_be() -> None:
+    """Python would throw GeneratorExit into it as long as nobody refers to it, and it would never come to an end."""
+    program = """
+import asyncio
+from muster.serve import loop
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except:
+            pass
+
+async def main():
+    tasks.add(asyncio.create_task(stubborn()))
+    await asyncio.sleep(0)
+
+tasks = set()
+loop.CANCEL_LIMIT = 0.01
+loop.run(main())
+tasks.clear()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr.splitlines() == [
+        "left behind, since they go on although they were cancelled: stubborn",
+    ]
+
+
+def test_work_on_threads_is_not_waited_for() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        release.wait()
+
+    async def main() -> None:
+        tasks.add(asyncio.create_task(asyncio.to_thread(work)))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+
+    tasks: set[asyncio.Task[None]] = set()
+    try:
+        loop.run(main())
+    finally:
+        release.set()

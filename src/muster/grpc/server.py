@@ -99,7 +99,8 @@ class GRPCServer:
                 await server.stop(grace)
                 await self._slots.emptied()
         except TimeoutError:
-            log.error("%d handlers go on although they were cancelled", self._slots.taken)
+            if going_on := self._slots.taken:
+                log.error("%d handlers go on although they were cancelled", going_on)
         except asyncio.CancelledError:
             await server.stop(None)
             raise

@@ -56,7 +56,11 @@ class Slots:
             if not self._taken:
                 return
             self._emptied = partial(loop.call_soon_threadsafe, event.set)
-        await event.wait()
+        try:
+            await event.wait()
+        finally:
+            with self._lock:
+                self._emptied = None  # who gives back later may find the loop closed
 
     @property
     def full(self) -> Refusal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -20,37 +21,45 @@ def run(main: Coroutine[Any, Any, object]) -> None:
     """Run `main` on a loop of `loop_factory`, cancel what else still runs there, and close it.
 
     Raises what `main` raises. asyncio's own run waits without end for tasks that do not heed that they are cancelled,
-    and a service with such a handler would never end. Here they are left behind, and logged. For the main thread, with
-    no event loop running.
+    and for what they run on threads (asyncio.to_thread), and a service with such a handler would never end. Here they
+    are left behind, and logged. For the main thread, with no event loop running.
     """
-    going_on: list[str] = []
     runner = asyncio.Runner(loop_factory=loop_factory())
     try:
-        runner.run(_to_the_end(main, going_on))
+        runner.run(_to_the_end(main))
     finally:
-        if going_on:
-            log.error("left behind, since they go on although they were cancelled: %s", ", ".join(going_on))
-            runner.get_loop().close()  # the runner's own close would wait for them
-        else:
-            runner.close()
+        runner.get_loop().close()  # the runner's own close would wait for them
 
 
-async def _to_the_end(main: Coroutine[Any, Any, object], going_on: list[str]) -> None:
+async def _to_the_end(main: Coroutine[Any, Any, object]) -> None:
     try:
         await main
     finally:
-        going_on += await _cancelled()
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        if going_on := await _cancelled():
+            what = ", ".join(sorted(map(_what, going_on)))
+            log.error("left behind, since they go on although they were cancelled: %s", what)
+            _hold(going_on)
 
 
-async def _cancelled() -> list[str]:
-    """Cancels all other tasks; returns what those run that go on."""
+async def _cancelled() -> set[asyncio.Task[Any]]:
+    """Cancels all other tasks; returns those that go on."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     if not others:
-        return []
+        return others
     _, going_on = await asyncio.wait(others, timeout=CANCEL_LIMIT)
-    return sorted(_what(task) for task in going_on)
+    return going_on
+
+
+def _hold(tasks: set[asyncio.Task[Any]]) -> None:
+    """Keep tasks as they are for as long as the process lives, by a thread that waits for nothing.
+
+    Python throws GeneratorExit into a coroutine that nobody refers to any more. One that heeds nothing (a bare except
+    within a loop) would then go round for ever, on a loop that is closed, and others complain on standard error.
+    """
+    threading.Thread(target=lambda held: threading.Event().wait(), args=(tasks,), daemon=True).start()
 
 
 def _what(task: asyncio.Task[Any]) -> str:
