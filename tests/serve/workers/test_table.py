@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.serve.workers.play import Play
 
 from muster.serve.workers.table import (
@@ -182,3 +184,14 @@ def test_events_of_those_who_have_gone_change_nothing() -> None:
     before = play.table
     assert play(Ended(9), Told(9, True), Alive(9)) == []
     assert play.table == before
+
+
+def test_one_too_many_while_they_are_replaced_counts_for_no_more_than_are_wanted() -> None:
+    play = Play(2).begun()
+    play(Reload())
+    play(Told(3, True))
+    assert (play.table.ready, play.table.serving) == (2, 2)
+    assert Play(2).begun().table.serving == 2
+    lively = [each for each in play.table.workers if each.number != 1]
+    more = replace(play.table, workers=(*play.table.workers, replace(lively[0], number=9)))
+    assert (more.ready, more.serving) == (3, 2)

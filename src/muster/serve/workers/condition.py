@@ -25,7 +25,7 @@ class Crewed:
     def state(self) -> CheckState:
         table = self._table.value
         health = Health.PASSING if table.ready else Health.CRITICAL
-        return CheckState(SELF, health, f"{table.ready} of {table.rules.wanted} workers serve")
+        return CheckState(SELF, health, f"{table.serving} of {table.rules.wanted} workers serve")
 
     def listen(self, listener: Callable[[], object]) -> None:
         self._listener = listener

@@ -178,11 +178,11 @@ class Supervisor:
                 self._heard(number, message)  # type: ignore[arg-type]
 
     def _changed(self, number: int, condition: Condition) -> None:
-        before = self.table.value.ready
+        before = self.table.value.serving
         self.happened(t.Told(number, condition.ready, condition.known))
         table, why = self.table.value, condition.why
-        if table.ready != before:
-            log.info("%d of %d workers serve%s", table.ready, table.rules.wanted, why and f": {why}")
+        if table.serving != before:
+            log.info("%d of %d workers serve%s", table.serving, table.rules.wanted, why and f": {why}")
 
     def _why(self) -> str:
         return self.failure.why if self.failure else "the new one ended before it served"

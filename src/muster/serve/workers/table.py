@@ -98,6 +98,11 @@ class Table:
         return sum(each.ready for each in self.staying)
 
     @property
+    def serving(self) -> int:
+        """The same, of those that are wanted: while workers are replaced there may be one more."""
+        return min(self.ready, self.rules.wanted)
+
+    @property
     def failed(self) -> bool:
         """None has got as far as to serve, and nobody waits for another try."""
         return self.held and not self.served and not self.rules.patient and not self.workers
