@@ -25,7 +25,7 @@ from typing import Any, Unpack
 from muster.app.joining import Options
 from muster.model.errors import BadConfiguration
 from muster.model.instance import join_host_port
-from muster.serve.settings import Timing
+from muster.serve.settings import Timing, timing_of
 
 log = logging.getLogger("muster.gunicorn")
 
@@ -47,7 +47,7 @@ def hooks(name: str, **options: Unpack[Options]) -> tuple[Hook, Hook]:
     if options.keys() & {"observe"} or not isinstance(options.get("registry", ""), str):
         raise BadConfiguration("gunicorn's hooks take a registry's URL, and no observer: another process registers")
     line(name, options)
-    limit = (options.get("timing") or Timing()).stop + MARGIN
+    limit = timing_of(options.get("timing") or Timing(), os.environ).stop + MARGIN
 
     def when_ready(server: Any) -> None:
         listen = options.get("listen") or _listen(server)

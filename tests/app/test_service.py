@@ -13,8 +13,8 @@ from greeter_pb2 import HelloReply, HelloRequest
 from greeter_pb2_grpc import SayServicer, SayStub, add_SayServicer_to_server
 
 import muster
-from muster.model.check import CheckState
-from muster.model.events import Event, RegistrationChanged, RegistrationState
+from muster.model.check import CheckState, Health
+from muster.model.events import CheckChanged, Event, RegistrationChanged, RegistrationState
 from muster.model.instance import Instance
 from muster.model.snapshot import Absent, Answer, Known
 from muster.registry.memory import Memory
@@ -333,3 +333,42 @@ async def test_heartbeats_keep_it_alive() -> None:
 async def test_run_needs_the_main_thread(service: muster.Service) -> None:
     with pytest.raises(muster.Rejected, match="main thread"):
         await asyncio.to_thread(service.run)
+
+
+async def test_the_environment_says_how_long_clients_are_waited_for(
+    registry: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUSTER_DRAIN is stronger than the program, which else would make its own tests wait."""
+    monkeypatch.setenv("MUSTER_DRAIN", "0")
+    service = greeter(registry=registry, timing=Timing(drain=600.0, stop=700.0))
+    async with asyncio.timeout(30.0), service.running():
+        assert service.registry == str(registry)
+    monkeypatch.setenv("MUSTER_DRAIN", "soon")
+    with pytest.raises(muster.BadConfiguration, match="MUSTER_DRAIN is 'soon'"):
+        async with service.running():
+            pass
+
+
+async def test_a_check_that_fails_and_passes_again_is_told_to_the_observer(registry: Memory) -> None:
+    events: list[Event] = []
+    full, changed = False, asyncio.Event()
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, CheckChanged):
+            changed.set()
+
+    service = greeter(registry=registry, observe=observe)
+
+    @service.check(every=0.01)
+    async def disk() -> bool:
+        return not full
+
+    async with asyncio.timeout(30.0), service.running():
+        full = True
+        await changed.wait()
+        changed.clear()
+        full = False
+        await changed.wait()
+    told = [(event.check.name, event.check.health) for event in events if isinstance(event, CheckChanged)]
+    assert told == [("disk", Health.CRITICAL), ("disk", Health.PASSING)]

@@ -42,12 +42,19 @@ H = Instance("a-http-1", "a-http", "", 4003, protocol=HTTP)
 
 
 @pytest.mark.parametrize(
-    ("instances", "why", "workers", "line"),
+    ("instances", "registry", "why", "workers", "line"),
     [
-        ([A], "", 0, "a: grpc at 127.0.0.1:4001 (a-1)"),
-        ([A], "not registered yet", 0, "a: grpc at 127.0.0.1:4001 (a-1); not registered yet"),
+        ([A], "", "", 0, "a: grpc at 127.0.0.1:4001 (a-1)"),
+        (
+            [A],
+            "memory://a",
+            "not registered yet",
+            0,
+            "a: grpc at 127.0.0.1:4001 (a-1); registry memory://a; not registered yet",
+        ),
         (
             [H, A, B],
+            "",
             "",
             2,
             "a: 2 workers, http at 127.0.0.1:4003 (a-http-1) as a-http, grpc at 127.0.0.1:4001 (a-1), "
@@ -55,5 +62,5 @@ H = Instance("a-http-1", "a-http", "", 4003, protocol=HTTP)
         ),
     ],
 )
-def test_the_line(instances: list[Instance], why: str, workers: int, line: str) -> None:
-    assert running_line(instances, why, workers) == f"{line}  (Ctrl-C ends it)"
+def test_the_line(instances: list[Instance], registry: str, why: str, workers: int, line: str) -> None:
+    assert running_line(instances, registry, why, workers) == f"{line}  (Ctrl-C ends it)"

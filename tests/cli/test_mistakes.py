@@ -183,3 +183,13 @@ def test_the_port_of_a_service_is_taken(muster: Command, taken: str) -> None:
     done = muster("run", "service_there:service")
     assert done.status == 1
     assert taken in done.error
+
+
+def test_nobody_replaces_the_only_process_when_it_hangs(muster: Command) -> None:
+    done = muster("run", "greeter:service", "--hung-after", "5")
+    assert (done.status, "--workers 1" in done.error) == (2, True)
+
+
+def test_only_consul_has_datacenters(muster: Command) -> None:
+    done = muster("instances", "greeter", "--dc", "east", "--registry", "memory://a")
+    assert (done.status, "memory://a" in done.error) == (2, True)

@@ -236,16 +236,29 @@ class Client:
         way = ways.now or await ways.known()
         return msgspec.json.decode(await document_of(name, way))
 
-    async def explain(self, name: str, *, key: str | None = None) -> Explanation:
+    async def explain(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> Explanation:
         """Every instance of `name` as this client sees it: why it is called or not, and who would be, for `key`.
+
+        By a channel that is narrowed down to these datacenters, tags and so on, as `channel` has it.
 
         Connects to them if nobody has called there yet, and waits some seconds for what they say. By gRPC, or by HTTP
         where they speak HTTP alone.
         """
-        pool: Pool[Any] = self._open.transport.pool(name)
+        wants = several("dc", dc), wanted(tags, version, metadata, zone)
+        pool: Pool[Any] = self._open.transport.pool(name, *wants)
         await settled(pool)
         if pool.speaks_only("http"):
-            pool = self._opened_http().pool(name)
+            pool = self._opened_http().pool(name, *wants)
             await settled(pool)
         return pool.explain(key)
 

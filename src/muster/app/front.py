@@ -58,6 +58,11 @@ class Front:
                 if self._dealer is not None:
                     self._dealer.close()
 
+    @property
+    def registry(self) -> str:
+        """Where the workers are registered, for people; empty where they do not register."""
+        return str(self._registrar or "")
+
     async def place(self, wanted: Wanted) -> Given:
         """The answer to a worker: the first one's wish decides for all, since the address outlives them."""
         async with self._one_by_one:

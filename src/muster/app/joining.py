@@ -17,7 +17,7 @@ from muster.serve.entry import Label, compose, new_id
 from muster.serve.listeners import Listener
 from muster.serve.mode import Mode, mode_of
 from muster.serve.reach import by_http
-from muster.serve.settings import Timing
+from muster.serve.settings import Timing, timing_of
 from muster.telemetry.logging import EventLog
 
 LISTEN = "MUSTER_LISTEN"
@@ -55,8 +55,13 @@ class Joining:
     health: str
     given_advertise: str | None
     register: str | None
-    timing: Timing
+    given_timing: Timing
     observe: Observer
+
+    @property
+    def timing(self) -> Timing:
+        """Raises BadConfiguration."""
+        return timing_of(self.given_timing, os.environ)
 
     @property
     def mode(self) -> Mode:
@@ -81,7 +86,7 @@ class Joining:
 
     def check(self) -> None:
         """Raises BadConfiguration for a setting that cannot be used. No I/O."""
-        _ = self.listen
+        _ = self.listen, self.timing
         if self.mode is Mode.SELF and (self.registry is None or isinstance(self.registry, str)):
             open_registry(self.registry)
 

@@ -35,8 +35,8 @@ from muster.serve.lifecycle import Readiness
 from muster.serve.membership import Member
 from muster.serve.mode import Mode, mode_of
 from muster.serve.reach import by_grpc, by_http
-from muster.serve.reporting import report
-from muster.serve.settings import TLS, Limits, Second, Timing
+from muster.serve.reporting import report, report_checks
+from muster.serve.settings import TLS, Limits, Second, Timing, timing_of
 from muster.serve.several import Companions, Transports
 from muster.serve.signals import until_signalled
 from muster.serve.zones import zone_of
@@ -249,7 +249,7 @@ class Service:
             ):
                 self._run = current
                 parts = current.transport, current.membership, current.health
-                async with current.checks.running(), live(*parts, self._hooks, self._timing, failures):
+                async with current.checks.running(), live(*parts, self._hooks, settings.timing, failures):
                     yield self
         finally:
             self._busy = False
@@ -257,7 +257,7 @@ class Service:
 
     @property
     def id(self) -> str:
-        """The id of the instance that runs. This and the next five raise Rejected while none does."""
+        """The id of the instance that runs. This and the next six raise Rejected while none does."""
         return self.instance.id
 
     @property
@@ -281,6 +281,11 @@ class Service:
         return tuple(each.instance for each in self._current.registrations)
 
     @property
+    def registry(self) -> str:
+        """Where it is registered, or to be; for people. Empty where it does not register by itself."""
+        return self._current.registry
+
+    @property
     def readiness(self) -> Readiness:
         """Whether the instance should get work, and what it waits for."""
         return self._current.health.readiness
@@ -296,6 +301,7 @@ class Service:
         return _Settings(
             mode_of(self._register or os.environ.get("MUSTER_REGISTER") or Mode.SELF),
             self._advertise or os.environ.get("MUSTER_ADVERTISE") or None,
+            timing_of(self._timing, os.environ),
         )
 
     @asynccontextmanager
@@ -316,7 +322,8 @@ class Service:
             zone = await zone_of(self._label.zone, os.environ)
             entries = [await self._entry(door, zone, kept_at, made) for door in bound]
             with self._membership(*self._part.keeps(kept_at, entries, health), checks) as membership:
-                yield _Run(bound[0].port, tuple(entries), health, checks, membership, transport)
+                registry = str(kept_at.registrar or "")
+                yield _Run(bound[0].port, registry, tuple(entries), health, checks, membership, transport)
         finally:
             await transport.stop(0)
 
@@ -370,15 +377,16 @@ class Service:
         kept = Kept(first, gate, bool(self._hooks.register_check), checks, self._timing)
         with kept_at.member(kept, registrar) as membership:
             report(membership, first.instance, self._observe)
+            report_checks(checks.results, first.instance, self._observe)
             yield membership
 
     def share(self, make: Callable[[str | Registrar | None, Timing], P]) -> P:
         """Be a part of a service that several processes run. For muster's own use, before the start.
 
-        The part is made of the registry that was given, and of the timing.
+        The part is made of the registry that was given, and of the timing. Raises BadConfiguration for MUSTER_DRAIN.
         """
         self._not_running()
-        self._part = part = make(self._registry, self._timing)
+        self._part = part = make(self._registry, timing_of(self._timing, os.environ))
         return part
 
     def _not_running(self) -> None:
@@ -390,6 +398,7 @@ class Service:
 class _Settings:
     mode: Mode
     advertise: str | None
+    timing: Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +406,7 @@ class _Run:
     """The parts of one run."""
 
     port: int
+    registry: str
     registrations: tuple[Registration, ...]
     health: HealthState
     checks: Checks

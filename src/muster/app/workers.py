@@ -23,8 +23,8 @@ from muster.serve.workers.table import Phase, Reload, Rules, Table
 from muster.telemetry.logging import EventLog
 from muster.watch.background import background_tasks
 
-Tell = Callable[[Sequence[Instance], str], None]
-"""Hears, once, what the workers are when those of the first start serve; and what keeps them from being registered."""
+Tell = Callable[[Sequence[Instance], str, str], None]
+"""Hears, once, what the workers are when those of the first start serve; the registry; and what keeps them from it."""
 
 
 class WorkersFailed(MusterError):
@@ -118,7 +118,7 @@ class Workers:
         """Tell what the workers are, once those of the first start serve and the registry has been asked."""
         await self._until(lambda table: bool(table.ready) and not table.has(Phase.STARTING))
         why = await self._front.tried()
-        self._tell(_instances(self._announced.values()), why)
+        self._tell(_instances(self._announced.values()), self._front.registry, why)
 
     async def _until(self, condition: Callable[[Table], bool]) -> Table:
         async with aclosing(aiter(self.supervisor.table)) as tables:

@@ -106,11 +106,12 @@ def agent(
     if proxy is not None:
         _refuse_with_proxy([*given, *(["dns"] if dns else []), *(["config"] if config else [])])
         tell_more()
-        raise typer.Exit(run(_stand_before(proxy, http or _HTTP, as_json)))
+        run(_stand_before(proxy, http or _HTTP, as_json))
+        return
     chosen = level_is_chosen()
     tell_more()
     read = partial(_settings, config or (), given, http, dns, chosen)
-    raise typer.Exit(run(_stay(read, bool(config), as_json)))
+    run(_stay(read, bool(config), as_json))
 
 
 def _refuse_with_proxy(options: Sequence[str]) -> None:
@@ -133,14 +134,14 @@ def _settings(
     return settings
 
 
-async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) -> int:
+async def _stay(read: Callable[[], Settings], has_files: bool, as_json: bool) -> None:
     from muster.agent import Agent
 
     async with Agent.configured(read) as running, background_tasks() as tasks:
         hung_up = partial(_reload, running) if has_files else None
         leaving = tasks.create_task(_end_when_left(running))
         try:
-            return await until_signalled(partial(_tell, running, as_json), hung_up=hung_up)
+            await until_signalled(partial(_tell, running, as_json), hung_up=hung_up)
         finally:
             leaving.cancel()
 
@@ -158,11 +159,11 @@ def _reload(running: Agent) -> None:
         _log.error("the configuration stays as it was: %s", error)
 
 
-async def _stand_before(upstream: str, http: str, as_json: bool) -> int:
+async def _stand_before(upstream: str, http: str, as_json: bool) -> None:
     from muster.agent.proxy import Proxy
 
     async with Proxy(upstream, http) as running:
-        return await until_signalled(partial(_tell_of_proxy, running, as_json))
+        await until_signalled(partial(_tell_of_proxy, running, as_json))
 
 
 def _tell(running: Agent, as_json: bool) -> None:

@@ -8,17 +8,19 @@ from itertools import groupby
 from muster.model.instance import Instance, join_host_port
 
 
-def running_line(instances: Iterable[Instance], why: str = "", workers: int = 0) -> str:
-    """Of one process, or of so many workers. `why`: what keeps it from being registered, or empty.
+def running_line(instances: Iterable[Instance], registry: str, why: str = "", workers: int = 0) -> str:
+    """Of one process, or of so many workers. `registry`: where it registers, or empty; `why`: what keeps it from that.
 
-    greeter: grpc at 127.0.0.1:4001 (greeter-0f3a…), http at 127.0.0.1:4002 as greeter-http (greeter-http-77c1…)
+    greeter: grpc at 127.0.0.1:4001 (greeter-0f3a…), http at 127.0.0.1:4002 (greeter-http-77c1…) as greeter-http;
+    registry consul://127.0.0.1:8500
     """
     found = list(instances)
     name = min((each.service for each in found), key=len, default="")
     places = [_places(list(group), name) for _, group in groupby(found, lambda each: (each.protocol, each.service))]
     process = f" {workers} workers," if workers else ""
+    known = f"; registry {registry}" if registry else ""
     waiting = f"; {why}" if why else ""
-    return f"{name}:{process} {', '.join(places)}{waiting}  (Ctrl-C ends it)"
+    return f"{name}:{process} {', '.join(places)}{known}{waiting}  (Ctrl-C ends it)"
 
 
 def _places(alike: list[Instance], name: str) -> str:

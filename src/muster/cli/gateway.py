@@ -40,10 +40,10 @@ def gateway(
     Example: **muster gateway --http 127.0.0.1:8080**
     """
     tell_more()
-    raise typer.Exit(run(_stay(http, frozenset(idempotent or ()), registry, as_json)))
+    run(_stay(http, frozenset(idempotent or ()), registry, as_json))
 
 
-async def _stay(http: str, idempotent: frozenset[str], registry: str | None, as_json: bool) -> int:
+async def _stay(http: str, idempotent: frozenset[str], registry: str | None, as_json: bool) -> None:
     from muster import Client
     from muster.gateway import Gateway
 
@@ -55,4 +55,4 @@ async def _stay(http: str, idempotent: frozenset[str], registry: str | None, as_
             print_json({"url": running.url}, indent=None)
         else:
             print_line(f"gateway at {running.url}  (Ctrl-C ends it)")
-        return await until_signalled()
+        await until_signalled()

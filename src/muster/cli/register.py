@@ -11,6 +11,7 @@ import typer
 
 from muster.cli.logs import tell_more
 from muster.cli.misuse import Misuse
+from muster.cli.narrowing import metadata_of
 from muster.cli.options import RegistryURL, ServiceName
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def register(
         ),
     ] = None,
     start_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until its port must take connections.")] = 30.0,
-    drain: Annotated[float, typer.Option(min=0.0, help="Seconds between leaving the registry and SIGTERM.")] = 2.0,
+    drain: Annotated[
+        float, typer.Option(min=0.0, envvar="MUSTER_DRAIN", help="Seconds between leaving the registry and SIGTERM.")
+    ] = 2.0,
     grace: Annotated[float, typer.Option(min=0.0, help="Seconds between SIGTERM and SIGKILL.")] = 10.0,
     registry: RegistryURL = None,
 ) -> None:
@@ -70,7 +73,7 @@ def register(
 
     reach = _reach(check, protocol)
     foreign = Foreign(
-        Label(name, version, tuple(tag or ()), _metadata(meta or []), weight, zone),
+        Label(name, version, tuple(tag or ()), metadata_of(meta or ()), weight, zone),
         tuple(command),
         (host, port),
         reach,
@@ -122,10 +125,3 @@ def _gate(reach: Reach, host: str, port: int) -> Gate:
         url = f"{'https' if reach.tls else 'http'}://{join_host_port(host, port)}{reach.path}"
         return partial(look, url, 5.0)
     return partial(asyncio.sleep, 0)
-
-
-def _metadata(pairs: list[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise Misuse(f"--meta {pair!r} has no '=': write KEY=VALUE")
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}

@@ -13,8 +13,10 @@ import typer
 
 from muster.cli.announcing import running_line
 from muster.cli.dev import agent_if_none
+from muster.cli.ending import end_threads
 from muster.cli.loading import load
 from muster.cli.logs import tell_more
+from muster.cli.misuse import Misuse
 from muster.cli.options import RegistryURL
 from muster.cli.output import complain, print_line
 from muster.registry.url import open_registry
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from muster.app.service import Service
     from muster.app.workers import Workers
     from muster.model.instance import Instance
+
+HUNG = 30.0
+"""Seconds without a sign of life after which a worker hangs, unless --hung-after says otherwise."""
 
 
 def run(
@@ -38,8 +43,13 @@ def run(
         ),
     ] = None,
     hung_after: Annotated[
-        float, typer.Option(min=1.0, help="Seconds after which a worker whose event loop does not run is replaced.")
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            min=1.0,
+            help=f"Seconds after which a worker whose event loop does not run is replaced. Default: {HUNG:g}.",
+            show_default=False,
+        ),
+    ] = None,
     reload: Annotated[
         bool, typer.Option("--reload", help="Restart when a Python file in this directory changes. For development.")
     ] = False,
@@ -54,16 +64,19 @@ def run(
     if registry is not None:
         open_registry(registry)  # what is wrong with it is said here once, and not by each worker
         os.environ["MUSTER_REGISTRY"] = registry
-    if workers is None and not reload:
-        _run_here(load(target), dev)
+    if workers is not None or reload:
+        _run_workers(target, workers or 1, hung_after or HUNG, reload, dev)
+    elif hung_after is not None:
+        raise Misuse("--hung-after: it takes another process to replace one that hangs: --workers 1 starts it")
     else:
-        _run_workers(target, workers or 1, hung_after, reload, dev)
+        _run_here(load(target), dev)
 
 
 def _run_here(service: Service, dev: bool) -> None:
     from muster.serve import loop
 
     loop.run(until_signalled(_running(service, dev)))
+    end_threads()
 
 
 @asynccontextmanager
@@ -73,7 +86,7 @@ async def _running(service: Service, dev: bool) -> AsyncIterator[None]:
         if dev:
             await stack.enter_async_context(agent_if_none(None, os.environ))
         await stack.enter_async_context(service.running())
-        print_line(running_line(service.instances, service.readiness.why))
+        print_line(running_line(service.instances, service.registry, service.readiness.why))
         yield
 
 
@@ -82,8 +95,8 @@ def _run_workers(target: str, count: int, hung_after: float, reload: bool, dev: 
     from muster.cli.worker import command_of
     from muster.serve.workers.table import LOOK, Rules
 
-    def tell(instances: Iterable[Instance], why: str) -> None:
-        print_line(running_line(instances, why, count))
+    def tell(instances: Iterable[Instance], registry: str, why: str) -> None:
+        print_line(running_line(instances, registry, why, count))
 
     rules = Rules(count, looks=round(hung_after / LOOK), patient=reload)
     workers = Workers(command_of(target), os.environ, rules, tell)

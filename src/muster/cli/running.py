@@ -43,26 +43,24 @@ def _heeded() -> None:
     """Nobody is to be told that signals are heeded."""
 
 
-async def until_signalled(heeded: Callable[[], None] = _heeded, *, hung_up: Callable[[], None] | None = None) -> int:
-    """Waits for the first signal that ends a program, and returns the exit status that it calls for.
+async def until_signalled(heeded: Callable[[], None] = _heeded, *, hung_up: Callable[[], None] | None = None) -> None:
+    """Waits for the first signal that ends a server. Each asks for an orderly end, Ctrl-C too.
 
-    That is 130 for Ctrl-C, as shells count it, and 0 for the others, which ask for an orderly end. The next signal
-    finds Python's own handlers, so that a stop that takes too long can be cut short. `heeded` is called once signals
-    are heeded: whoever starts the program may send one as soon as it says that it is there. With `hung_up`, which must
-    not raise, SIGHUP calls it and ends nothing.
+    The next signal finds Python's own handlers, so that a stop that takes too long can be cut short. `heeded` is called
+    once signals are heeded: whoever starts the program may send one as soon as it says that it is there. With
+    `hung_up`, which must not raise, SIGHUP calls it and ends nothing.
     """
-    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    received = asyncio.Event()
 
     def receive(number: int) -> None:
         if number == signal.SIGHUP and hung_up is not None:
             hung_up()
-        elif not received.done():
-            received.set_result(number)
+        else:
+            received.set()
 
     with _handling(receive):
         heeded()
-        number = await received
-    return status_of(number) if number == signal.SIGINT else 0
+        await received.wait()
 
 
 async def until_done_or_signalled(main: Coroutine[Any, Any, int]) -> int:

@@ -1,7 +1,8 @@
 """From an error to one line on standard error and an exit status.
 
 0 done; 1 it could not be done, also because a URL or an address means nothing; 2 the command line lacks something, or
-has what no option takes; 130 Ctrl-C, as shells count it.
+has what no option takes; 130 Ctrl-C, as shells count it, where it cuts something short. What serves until it is ended
+(run, agent, gateway) ends in order at Ctrl-C, which is 0, as with nginx, gunicorn and uvicorn.
 """
 
 from __future__ import annotations

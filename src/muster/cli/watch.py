@@ -6,6 +6,8 @@ import time
 
 import typer
 
+from muster.balance.selector import Selector
+from muster.cli.narrowing import Datacenters, Metadata, Tags, Version, Zone, narrowed, read_from, selector_of
 from muster.cli.options import AsJSON, RegistryURL, ServiceName
 from muster.cli.output import plain, print_json, print_line
 from muster.cli.running import run, until_done_or_signalled, while_read
@@ -16,23 +18,36 @@ from muster.model.instance import Instance
 from muster.model.snapshot import Snapshot, instances_of
 
 
-def watch(name: ServiceName, registry: RegistryURL = None, as_json: AsJSON = False) -> None:
+def watch(
+    name: ServiceName,
+    registry: RegistryURL = None,
+    dc: Datacenters = None,
+    tag: Tags = None,
+    version: Version = "",
+    meta: Metadata = None,
+    zone: Zone = "",
+    as_json: AsJSON = False,
+) -> None:
     """Follow the instances of a service as they come and go, until Ctrl-C.
 
     While the registry does not answer, what was last known is shown as stale. With --json, a line for each change.
 
-    Example: **muster watch greeter**
+    The options narrow down which of them are shown.
+
+    Example: **muster watch greeter --tag blue**
     """
-    raise typer.Exit(run(until_done_or_signalled(_follow(name, registry, as_json))))
+    selector = selector_of(tag, version, meta, zone)
+    following = _follow(name, read_from(registry, dc), selector, as_json)
+    raise typer.Exit(run(until_done_or_signalled(following)))
 
 
-async def _follow(name: str, registry: str | None, as_json: bool) -> int:
+async def _follow(name: str, registry: str | None, selector: Selector, as_json: bool) -> int:
     from muster import Client
 
     with while_read():
         async with Client(registry, observe=ignore) as client:
             async for snapshot in client.watch(name):
-                _show(snapshot, as_json)
+                _show(narrowed(snapshot, selector), as_json)
     return 0
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 from muster.model.errors import BadConfiguration
 
 MIB = 1024 * 1024
+
+DRAIN = "MUSTER_DRAIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,8 @@ class Timing:
     beat               between two heartbeats; after three missed ones the registry takes the instance for dead
     reach              between two calls by which the registry finds out whether the instance can be reached
     deregister_after   how long it may stay critical before the registry forgets it (Consul's minimum is 60)
-    drain              between leaving the registry and refusing calls: what clients have to take notice
+    drain              between leaving the registry and refusing calls: what clients have to take notice. Where
+                       MUSTER_DRAIN is set it is that: see `timing_of`
     stop               from the signal to the end: drain, calls in flight and hooks share it. The default stays
                        below the 5 seconds after which Nomad kills (Docker gives 10, Kubernetes 30)
     spread             over how long the instances of a fleet register anew once the registry has lost its data: of N
@@ -50,6 +55,24 @@ class Timing:
     @property
     def ttl(self) -> float:
         return 3 * self.beat
+
+
+def timing_of(given: Timing, environ: Mapping[str, str]) -> Timing:
+    """`given`, with MUSTER_DRAIN for its drain where that is set. The rest of the stop has the time that it had.
+
+    Unlike other settings the environment wins: who runs the program knows whether there are clients to wait for, and
+    a program that sets its timing would else make its tests wait. Raises BadConfiguration.
+    """
+    said = environ.get(DRAIN)
+    if not said:
+        return given
+    try:
+        drain = float(said)
+    except ValueError:
+        drain = -1.0
+    if not (isfinite(drain) and drain >= 0):
+        raise BadConfiguration(f"{DRAIN} is {said!r}: expected a number of seconds, such as 0.5, or 0 for no drain")
+    return replace(given, drain=drain, stop=given.stop - given.drain + drain)
 
 
 @dataclass(frozen=True, slots=True)

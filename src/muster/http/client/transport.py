@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from muster.balance.selector import ANY, Selector
 from muster.call.attempt import Retrier
 from muster.client.pool import Pool
 from muster.http.client.alarm import Alarms
@@ -34,14 +35,20 @@ class HTTPTransport:
     ) -> None:
         policy = retrier.policy
         self._services = Services(Fleets(opening), Rules(opening.observe, opening.concurrency, policy.hedging))
+        self._narrowed: dict[tuple[tuple[str, ...], Selector], Services] = {((), ANY): self._services}
         limited = policy.attempt_timeout is not None
         calling = Calling(self._services, Alarms(), retrier, opening.observe, retries, hedges, limited)
         self.session = Session(calling, timeout, opening.dialing)
 
-    def pool(self, name: str) -> Pool[Link]:
-        """The pool behind `http://name/`, which is followed from now on."""
-        return self._services.named(name, "http", time.monotonic()).pool
+    def pool(self, name: str, datacenters: tuple[str, ...] = (), selector: Selector = ANY) -> Pool[Link]:
+        """The pool behind `http://name/`, or one of some of its instances, which is followed from now on."""
+        wants = datacenters, selector
+        if wants not in self._narrowed:
+            self._narrowed[wants] = self._services.narrowed(*wants)
+        return self._narrowed[wants].named(name, "http", time.monotonic()).pool
 
     async def close(self) -> None:
         """Refuse further requests, and cut those under way."""
         await self.session.close()
+        for services in self._narrowed.values():
+            await services.close()
