@@ -53,6 +53,14 @@ def ask() -> Iterator[Ask]:
     threads.shutdown(wait=False)
 
 
+async def waiting_at(ask: Ask, address: str, count: int = 1) -> None:
+    """Returns once so many requests wait at this agent for something to change."""
+    metrics = "/v1/agent/metrics?format=prometheus"
+    async with asyncio.timeout(30):
+        while f"muster_agent_blocked_queries {count}\n" not in (await ask(address, "GET", metrics)).text:
+            await asyncio.sleep(0.005)
+
+
 def _ask(address: str, method: str, path: str, body: Any, headers: dict[str, str]) -> Reply:
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=30)

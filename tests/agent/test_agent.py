@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from statistics import median
 from typing import Any
 
 import pytest
+from tests.asking import waiting_at
 
 from muster.agent import Agent, Timing
 from muster.agent.api.app import API
@@ -106,7 +108,7 @@ async def test_a_waiting_client_is_answered_when_the_agent_ends(ask: Any) -> Non
         async with Agent(http="127.0.0.1:0") as agent:
             index = (await ask(agent.address, "GET", "/v1/catalog/services")).index
             waiting = group.create_task(ask(agent.address, "GET", f"/v1/catalog/services?index={index}&wait=60s"))
-            await asyncio.sleep(0.05)
+            await waiting_at(ask, agent.address)
         assert (await waiting).status == 200
 
 
@@ -208,12 +210,14 @@ async def test_one_connection_is_answered_again_and_again_without_pauses(agent: 
     """An answer in two writes waits 40 ms for the client's delayed ACK, unless TCP_NODELAY is set."""
     host, port = agent.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    begun = time.monotonic()
+    taken = []
     for _ in range(100):
+        begun = time.monotonic()
         writer.write(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(f'"{agent.address}"'.encode())
+        taken.append(time.monotonic() - begun)
     writer.close()
-    assert time.monotonic() - begun < 2.0, "4 s with the pauses, 0.1 s without"
+    assert median(taken) < 0.03, "a pause is seen in each; a busy machine holds up a few"
 
 
 async def test_beyond_the_limit_nobody_waits(ask: Any) -> None:
@@ -236,14 +240,14 @@ async def test_service_by_hash_waits_for_its_content(agent: Agent, ask: Any) -> 
     assert (await ask(agent.address, "GET", "/v1/agent/service/a?hash=other")).status == 200
     async with asyncio.TaskGroup() as group, asyncio.timeout(SOON):
         waiting = group.create_task(ask(agent.address, "GET", f"/v1/agent/service/a?hash={known}"))
-        await asyncio.sleep(0.05)
+        await waiting_at(ask, agent.address)
         await ask(agent.address, "PUT", REGISTER, {"Name": "a", "Port": 1})
         second = await waiting
         assert second.json["Port"] == 1
         gone = group.create_task(
             ask(agent.address, "GET", f"/v1/agent/service/a?hash={second.headers['x-consul-contenthash']}")
         )
-        await asyncio.sleep(0.05)
+        await waiting_at(ask, agent.address)
         await ask(agent.address, "PUT", "/v1/agent/service/deregister/a")
         assert (await gone).status == 404
 

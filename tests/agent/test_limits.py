@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -69,13 +68,10 @@ async def client(agent: Agent) -> AsyncIterator[Client]:
 
 
 async def answered(agent: Agent) -> bytes:
-    """What another client gets meanwhile, and soon."""
-    begun = time.monotonic()
+    """What another client gets meanwhile."""
     async with client(agent) as other:
         await other.send(LEADER)
-        status = await other.status()
-    assert time.monotonic() - begun < 2.0
-    return status
+        return await other.status()
 
 
 async def test_consuls_own_limits_are_the_defaults() -> None:

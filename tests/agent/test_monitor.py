@@ -66,16 +66,15 @@ async def test_a_client_that_does_not_read_loses_lines_and_is_told() -> None:
         assert (await monitor.next()).endswith(b"later\n")
 
 
-async def test_a_stream_ends_with_its_agent() -> None:
+async def test_a_stream_ends_with_its_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muster.agent.agent._GRACE", 600.0)
     async with asyncio.timeout(30):
         async with Agent(http="127.0.0.1:0") as agent:
             host, _, port = agent.address.rpartition(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(b"GET /v1/agent/monitor HTTP/1.1\r\nHost: x\r\n\r\n")
             await reader.readuntil(b"\r\n\r\n")
-            begun = asyncio.get_running_loop().time()
         assert (await reader.read()).endswith(b"0\r\n\r\n")
-        assert asyncio.get_running_loop().time() - begun < 1
         writer.close()
         await writer.wait_closed()
 

@@ -105,7 +105,8 @@ async def test_clients_are_told_at_once_and_served_meanwhile(agent: Agent) -> No
         assert await running.ended() == 0
 
 
-async def test_a_second_signal_stops_at_once(agent: Agent) -> None:
+async def test_a_second_signal_stops_at_once(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_DRAIN", "60")
     async with greeter(agent.url) as running, grpc.aio.insecure_channel(running.address) as channel:
         watching = HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=running.id))
         await watching.read()
@@ -114,7 +115,7 @@ async def test_a_second_signal_stops_at_once(agent: Agent) -> None:
         assert (await watching.read()).status == NOT_SERVING
         running.signal(signal.SIGINT)
         assert await running.ended() == 0
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 20
         assert await registered(agent.url) == Absent("greeter")
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.asking import waiting_at
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +139,7 @@ async def test_a_node_wakes_those_who_watch_it(agent: Any, ask: Any) -> None:
         index = (await ask(agent.address, "GET", path)).index
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(ask(agent.address, "GET", f"{path}?index={index}&wait=20s"))
-            await asyncio.sleep(0.05)
+            await waiting_at(ask, agent.address)
             await ask(agent.address, "PUT", change, body)
         assert waiting.result().index > index
         return waiting.result().json

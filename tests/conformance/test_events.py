@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.asking import waiting_at
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def test_a_new_event_ends_a_wait(agent: Any, ask: Any) -> None:
         async with asyncio.TaskGroup() as group:
             path = f"/v1/event/list?name=news&index={index}&wait=20s"
             waiting = group.create_task(ask(agent.address, "GET", path))
-            await asyncio.sleep(0.05)
+            await waiting_at(ask, agent.address)
             await ask(agent.address, "PUT", f"{FIRE}other", "x")
             await ask(agent.address, "PUT", f"{FIRE}news", payload)
         assert waiting.result().index != index

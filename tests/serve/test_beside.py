@@ -32,8 +32,8 @@ Scripted = Any
 async def passes() -> None: ...
 
 
-def member_of(registrar: Scripted, gate: Gate = passes, beat: float = 10.0) -> Beside:
-    gate = asked_of(asyncio.get_running_loop(), gate)
+def member_of(registrar: Scripted, gate: Gate | None = None, beat: float = 10.0) -> Beside:
+    gate = gate or asked_of(asyncio.get_running_loop(), passes)
     return Beside(Membership(registrar, ENTRY, gate, Mode.SELF.standing, Pace(beat)), background())
 
 
@@ -65,17 +65,26 @@ async def test_the_register_check_is_made_on_the_loop_that_serves(registrar: Scr
     async def gate() -> None:
         threads.append(threading.current_thread())
 
-    async with kept(member_of(registrar, gate)):
+    async with kept(member_of(registrar, asked_of(asyncio.get_running_loop(), gate))):
         assert threads == [threading.main_thread()]
 
 
 async def test_it_beats_while_the_loop_is_blocked_but_does_not_register_anew(registrar: Scripted) -> None:
-    async with kept(member_of(registrar, beat=0.05)):
+    asked, ask = 0, asked_of(asyncio.get_running_loop(), passes)
+
+    async def gate() -> None:
+        nonlocal asked
+        asked += 1
+        await ask()
+
+    async with kept(member_of(registrar, gate, beat=0.05)):
         _block(lambda: registrar.done.count("beat passing") > 5)
         forgotten = [NotRegistered("greeter-1", "here")]
         registrar.answer = lambda what: forgotten.pop() if forgotten else None
         _block(lambda: not forgotten)
-        time.sleep(0.3)
+        _block(lambda: asked == 2)
+        for _ in range(10):
+            background().start(asyncio.sleep(0)).result(30)
         assert registrar.done.count("register") == 1
         while registrar.done.count("register") < 2:
             await asyncio.sleep(0.01)
@@ -127,7 +136,7 @@ async def test_a_registry_that_hangs_at_the_stop_has_no_more_than_its_time(regis
         registrar.hangs = True
     began = time.monotonic()
     await member.leave(0.2)
-    assert 0.2 <= time.monotonic() - began < 2.0
+    assert 0.2 <= time.monotonic() - began < 10
     assert member.standing.value.why == "deregister: no answer within 0.2 s"
 
 

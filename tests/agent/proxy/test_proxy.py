@@ -298,11 +298,12 @@ async def test_leaving_answers_those_who_wait() -> None:
         return HANG if "index" in received.params else answer(WEB, index=5)
 
     async with Scripted(step) as server, asyncio.TaskGroup() as group:
-        async with before(f"consul://{server.address}") as proxy:
+        async with before(f"consul://{server.address}", linger=0.05) as proxy:
             await ask(proxy, "/v1/health/service/web?stale")
+            await until(lambda: proxy.followed == 0)
+            known = len(server.requests)
             waiting = group.create_task(ask(proxy, "/v1/health/service/web?stale&index=5"))
-            await server.until(lambda server: len(server.requests) == 2)
-            await asyncio.sleep(0.05)
+            await server.until(lambda server: len(server.requests) == known + 2)
         assert (await waiting)[0] == 200
 
 

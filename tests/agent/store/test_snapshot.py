@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.agent.store.test_durable import Ask, everything, fill, running
 from tests.asking import ask as ask
+from tests.asking import waiting_at
 
 from muster.agent import Agent
 from muster.agent.store.coding import Coded
@@ -108,9 +109,7 @@ async def test_a_restore_wakes_who_waits(agent: Agent, ask: Ask) -> None:
             )
             for path, index in zip(paths, indexes, strict=True)
         ]
-        metrics = "/v1/agent/metrics?format=prometheus"
-        while "muster_agent_blocked_queries 4" not in (await ask(agent.address, "GET", metrics)).text:
-            await asyncio.sleep(0.01)
+        await waiting_at(ask, agent.address, 4)
         await ask(agent.address, "PUT", "/v1/snapshot", saved.body)
         for reply, index in zip(await asyncio.gather(*waiting), indexes, strict=True):
             assert reply.index > index

@@ -265,7 +265,7 @@ async def test_a_killed_instance_gets_no_more_calls_and_is_back_at_once(world: A
     back = world.process("g1", dying.port)
     began = time.monotonic()
     await world.ready(transport, "g1", "g2")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15, "gRPC by itself would wait for up to two minutes"
     assert await called(stub) == {"g1", "g2"}
     assert back.port == dying.port
 
@@ -340,7 +340,7 @@ async def test_a_stopped_process_costs_its_calls_their_time_and_is_called_again(
     stopped, staying = world.process("g1"), await world.greeter("g2")
     _, stub = await connected(world, stopped, staying)
     stopped.signal(signal.SIGSTOP)
-    results = [await asyncio.gather(hello(stub, timeout=0.2), return_exceptions=True) for _ in range(4)]
+    results = [await asyncio.gather(hello(stub, timeout=1.0), return_exceptions=True) for _ in range(4)]
     errors = [result for (result,) in results if isinstance(result, grpc.aio.AioRpcError)]
     assert [error.code() for error in errors] == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
     assert all((error.details() or "").startswith("g1 at ") for error in errors)
