@@ -28,14 +28,13 @@ STATUSES = {200, 301, 400, 401, 404, 405, 408, 409, 413, 429, 431, 500, 501, 503
 async def test_no_stream_of_bytes_harms_the_agent(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     streams = list(enumerate(sequences(3, tried(200))))
-    healthy = asyncio.create_task(_healthy(agent))
-    for start in range(0, len(streams), AT_ONCE):
-        async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
-            for seed, requests in streams[start : start + AT_ONCE]:
-                group.create_task(_harass(agent, Random(seed), requests))
-    healthy.cancel()
-    with suppress(asyncio.CancelledError):
-        await healthy
+    async with asyncio.TaskGroup() as tasks:
+        healthy = tasks.create_task(_healthy(agent))
+        for start in range(0, len(streams), AT_ONCE):
+            async with asyncio.timeout(SOON), asyncio.TaskGroup() as group:
+                for seed, requests in streams[start : start + AT_ONCE]:
+                    group.create_task(_harass(agent, Random(seed), requests))
+        healthy.cancel()
     await _nothing_waits(agent)
     assert [
         record.getMessage() for record in caplog.records if record.exc_info or record.levelno > logging.WARNING

@@ -123,8 +123,8 @@ async def test_a_giant_head_is_refused() -> None:
 
 
 async def test_an_endless_head_is_cut_off_where_the_limit_is() -> None:
-    async with limited(http_max_head_bytes=10_000) as agent, client(agent) as giant:
-        status = asyncio.ensure_future(giant.status())
+    async with limited(http_max_head_bytes=10_000) as agent, client(agent) as giant, asyncio.TaskGroup() as tasks:
+        status = tasks.create_task(giant.status())
         giant.writer.write(LEADER[:-2])
         while not status.done():
             giant.writer.write(b"X: y\r\n" * 100)
@@ -142,8 +142,8 @@ async def test_a_slow_head_ends_its_connection_and_holds_up_nobody(begun: bytes)
 
 
 async def test_a_head_that_dribbles_ends_all_the_same() -> None:
-    async with limited(http_head_timeout=0.2) as agent, client(agent) as slow:
-        ended = asyncio.ensure_future(slow.ended())
+    async with limited(http_head_timeout=0.2) as agent, client(agent) as slow, asyncio.TaskGroup() as tasks:
+        ended = tasks.create_task(slow.ended())
         for byte in LEADER * 100:
             if ended.done():
                 break
@@ -205,12 +205,12 @@ async def test_half_closed_in_the_middle_is_the_end(begun: bytes) -> None:
 
 async def test_blocked_queries_beyond_the_limit_are_refused() -> None:
     wait = f"GET /v1/catalog/nodes?index={2**60} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    async with limited(max_blocked_queries=2) as agent, AsyncExitStack() as stack:
+    async with limited(max_blocked_queries=2) as agent, AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         clients = [await stack.enter_async_context(client(agent)) for _ in range(3)]
         for each in clients:
             await each.send(wait)
         first, pending = await asyncio.wait(
-            [asyncio.ensure_future(each.status()) for each in clients], return_when=asyncio.FIRST_COMPLETED
+            [tasks.create_task(each.status()) for each in clients], return_when=asyncio.FIRST_COMPLETED
         )
         assert [task.result() for task in first] == [b"503"]
         assert await answered(agent) == b"200"

@@ -17,8 +17,8 @@ from muster.testing.servers import ConsulServer
 
 pytestmark = pytest.mark.anyio
 
-_APART = ("leave", "monitor", "snapshot")
-"""They end the agent, have no end, or are each one's own."""
+_APART = ("leave", "monitor", "snapshot", "agent/connect", "connect/ca", "intentions", "discovery-chain", "keyring")
+"""They end the agent, have no end, are each one's own, or are refused whatever they bring (see test_connect.py)."""
 _WAITING = ("index", "hash")
 
 

@@ -48,9 +48,9 @@ async def test_a_restore_answers_who_waits_for_a_key_that_is_older_again(both: A
         saved = await both.send(address, "GET", SNAPSHOT)
         await both.send(address, "DELETE", "/v1/kv/restored")
         known = (await both.send(address, "GET", "/v1/kv/restored")).index
-        waiting = asyncio.create_task(both.send(address, "GET", f"/v1/kv/restored?index={known}&wait=20s"))
         done: set[asyncio.Task[Any]] = set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(both.send(address, "GET", f"/v1/kv/restored?index={known}&wait=20s"))
             while not done:  # again and again: nothing tells when it has begun to wait
                 await both.send(address, "PUT", SNAPSHOT, saved.body)
                 done, _ = await asyncio.wait([waiting], timeout=0.2)

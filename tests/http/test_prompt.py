@@ -234,12 +234,12 @@ async def test_what_is_no_http_behind_a_promise_ends_it() -> None:
 
 async def test_a_server_that_ends_keeps_its_promises_and_closes() -> None:
     loop = asyncio.get_running_loop()
-    async with served() as (application, bound):
-        asked = asyncio.ensure_future(exchange(bound, get("/later")))
+    async with asyncio.TaskGroup() as tasks, served() as (application, bound):
+        asked = tasks.create_task(exchange(bound, get("/later")))
         async with asyncio.timeout(SOON):
             await application.promise.begun.wait()
         loop.call_later(0.05, application.promise.keep, b"kept")
-    sent = await asked
+    sent = asked.result()
     assert b"connection: close" in sent
     assert sent.endswith(b"kept")
 

@@ -70,7 +70,7 @@ async def exchange(bound: Bound, request: bytes) -> bytes:
     """Everything that the server sends until it closes the connection."""
     async with connected(bound) as (reader, writer):
         writer.write(request)
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 30)
 
 
 async def test_serves_on_a_port_of_its_own_and_tells_which() -> None:
@@ -125,11 +125,11 @@ async def test_errors_in_the_body_come_out_as_they_are() -> None:
 async def test_what_is_in_flight_is_finished_while_nothing_new_is_taken() -> None:
     slow = Slow()
     loop = asyncio.get_running_loop()
-    async with serving(slow, "127.0.0.1:0") as bound:
-        request = asyncio.ensure_future(exchange(bound, REQUEST))
+    async with asyncio.TaskGroup() as tasks, serving(slow, "127.0.0.1:0") as bound:
+        request = tasks.create_task(exchange(bound, REQUEST))
         await slow.started.wait()
         loop.call_later(0.05, slow.go.set)
-    reply = await request
+    reply = request.result()
     assert reply.endswith(b"late")
     assert b"connection: close" in reply
     with pytest.raises(ConnectionRefusedError):
@@ -139,11 +139,11 @@ async def test_what_is_in_flight_is_finished_while_nothing_new_is_taken() -> Non
 async def test_after_the_grace_calls_are_cut_and_cancelled_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
     slow = Slow()
     with caplog.at_level(logging.DEBUG):
-        async with serving(slow, "127.0.0.1:0", grace=0.02) as bound:
-            request = asyncio.ensure_future(exchange(bound, REQUEST))
+        async with asyncio.TaskGroup() as tasks, serving(slow, "127.0.0.1:0", grace=0.02) as bound:
+            request = tasks.create_task(exchange(bound, REQUEST))
             await slow.started.wait()
         assert slow.cancelled.is_set()
-    assert await request == b""
+    assert request.result() == b""
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
@@ -188,7 +188,7 @@ async def test_an_offer_to_upgrade_is_ignored_and_the_body_arrives(
             writer.write(part)
             await asyncio.sleep(0)
         writer.write(LAST_REQUEST)
-        reply = await asyncio.wait_for(reader.read(), 5)
+        reply = await asyncio.wait_for(reader.read(), 30)
     assert reply.count(b"200 OK") == 2
     assert b"\r\n\r\nbodyHTTP/1.1" in reply
     assert caplog.records == []

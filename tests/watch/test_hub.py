@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ class Losing(Counting):
         await asyncio.sleep(1e6)
 
 
+REQUEST: ContextVar[str] = ContextVar("request", default="none")
+
+
+class Tracing(Counting):
+    """A discovery that notes in whose context it is asked."""
+
+    async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
+        yield Known(name, (Instance(REQUEST.get(), name, "10.0.0.1", 80),))
+        await asyncio.sleep(1e6)
+
+
 async def until(latest: Latest[Snapshot], condition: Callable[[Snapshot], bool]) -> float:
     """Waits until a snapshot is as wanted; the seconds of virtual time that it took."""
     started = asyncio.get_running_loop().time()
@@ -81,6 +93,15 @@ async def test_readers_of_one_name_share_one_watch() -> None:
         assert first.latest is second.latest
         assert discovery.started == {"greeter": 1, "orders": 1}
     assert not +discovery.running
+
+
+async def test_a_watch_is_no_part_of_the_request_that_began_it() -> None:
+    async with Hub(Tracing(), overrides=Overrides(environ={})) as hub:
+        REQUEST.set("the first")
+        watching = hub.watch("greeter")
+        await until(watching.latest, lambda snapshot: isinstance(snapshot, Known))
+        assert [instance.id for instance in instances_of(watching.latest.value)] == ["none"]
+        watching.close()
 
 
 async def test_a_watch_lingers_after_its_last_reader_and_then_ends() -> None:

@@ -102,11 +102,9 @@ async def test_a_restore_wakes_who_waits(agent: Agent, ask: Ask) -> None:
     await ask(agent.address, "PUT", "/v1/kv/a", b"1")
     saved = await ask(agent.address, "GET", "/v1/snapshot")
     indexes = [(await ask(agent.address, "GET", path)).index for path in paths]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         waiting = [
-            asyncio.ensure_future(
-                ask(agent.address, "GET", f"{path}{'&' if '?' in path else '?'}index={index}&wait=60s")
-            )
+            tasks.create_task(ask(agent.address, "GET", f"{path}{'&' if '?' in path else '?'}index={index}&wait=60s"))
             for path, index in zip(paths, indexes, strict=True)
         ]
         await waiting_at(ask, agent.address, 4)

@@ -200,16 +200,16 @@ async def test_calls_under_way_finish_and_the_rest_is_cancelled_at_the_end() -> 
         yield {"notes": notes}
 
     service.handler(Say)
-    async with service.running(), aiohttp.ClientSession() as session:
-        web = service.instances[1]
-        waiting = asyncio.create_task(
-            session.post(f"http://{web.address}/say/hello", json={"name": "wait"}).__aenter__()
-        )
+
+    async def cut_off(session: aiohttp.ClientSession) -> None:
+        with pytest.raises(aiohttp.ClientError):
+            await session.post(f"http://{service.instances[1].address}/say/hello", json={"name": "wait"})
+
+    async with asyncio.TaskGroup() as tasks, service.running(), aiohttp.ClientSession() as session:
+        tasks.create_task(cut_off(session))
         async with asyncio.timeout(30):
             await notes.begun.wait()
     assert notes.cancelled.is_set()
-    with pytest.raises(aiohttp.ClientError):
-        await waiting
 
 
 async def test_more_calls_than_wanted_are_refused() -> None:
@@ -220,12 +220,16 @@ async def test_more_calls_than_wanted_are_refused() -> None:
         yield {"notes": notes}
 
     service.handler(Say)
-    async with service.running(), aiohttp.ClientSession(f"http://{service.instances[1].address}") as session:
-        first = asyncio.create_task(session.post("/say/hello", json={"name": "wait"}).__aenter__())
-        async with asyncio.timeout(30):
-            await notes.begun.wait()
-            async with session.post("/say/ping") as answer:
-                assert answer.status == 503
+    async with (
+        service.running(),
+        aiohttp.ClientSession(f"http://{service.instances[1].address}") as session,
+        asyncio.timeout(30),
+        asyncio.TaskGroup() as tasks,
+    ):
+        first = tasks.create_task(session.post("/say/hello", json={"name": "wait"}).__aenter__())
+        await notes.begun.wait()
+        async with session.post("/say/ping") as answer:
+            assert answer.status == 503
         first.cancel()
 
 

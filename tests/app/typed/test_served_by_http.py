@@ -82,8 +82,8 @@ async def test_a_huge_body_is_refused(greeter: Greeter, size: int) -> None:
 
 
 async def test_a_caller_that_goes_away_takes_its_call_with_it(greeter: Greeter) -> None:
-    waiting = asyncio.create_task(greeter.post("/say/hello", {"name": "wait"}))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(greeter.post("/say/hello", {"name": "wait"}))
         await greeter.notes.begun.wait()
         waiting.cancel()
         await greeter.notes.cancelled.wait()

@@ -62,11 +62,12 @@ async def test_an_old_connection_is_replaced_and_no_call_fails(world: Any) -> No
     world.book.know(greeter)
     transport = await world.transport(dialing=Dialing(age=0.1))
     stub = SayStub(transport.channel("greeter"))
-    slow = asyncio.create_task(_hello(stub, "hang"))
-    while len(greeter.say.peers) < 4:
-        assert await _hello(stub) == "g1"
-    greeter.say.release.set()
-    assert await slow == "g1"
+    async with asyncio.TaskGroup() as group:
+        slow = group.create_task(_hello(stub, "hang"))
+        while len(greeter.say.peers) < 4:
+            assert await _hello(stub) == "g1"
+        greeter.say.release.set()
+        assert await slow == "g1"
     assert not world.told(InstanceEjected)
     links = [found.links for found in transport._found.values()]
     await world.until(lambda: sum(not link.closed for each in links for link in each._links) <= 2)

@@ -34,16 +34,16 @@ SHORT = RetryPolicy(attempt_timeout=0.2)
 class Front(SayServicer):
     """Serves by calling `back`, and remembers what it was told of the call that it served."""
 
-    def __init__(self, back: Any) -> None:
+    def __init__(self, back: Any, tasks: asyncio.TaskGroup | None = None) -> None:
         self.back = back
         self.served: list[Served | None] = []
-        self.later: list[asyncio.Task[Any]] = []
+        self.tasks = tasks
 
     async def Hello(self, request: HelloRequest, context: Any) -> HelloReply:
         self.served.append(served())
-        if request.name == "later":
+        if self.tasks is not None:
             with detached():
-                self.later.append(asyncio.create_task(self._later()))
+                self.tasks.create_task(self._later())
             return HelloReply()
         return await self.back.Hello(request, timeout=60)
 
@@ -125,10 +125,8 @@ async def test_calls_whose_parent_has_hardly_any_time_left_eject_nobody(
 
 async def test_work_that_goes_on_after_the_answer_is_not_bound_by_it(world: Any) -> None:
     world.book.know(await world.greeter("g1"))
-    front = Front(await world.stub())
-    async with serving(front) as stub:
-        await stub.Hello(HelloRequest(name="later"), timeout=0.5)
-        await front.later[0]
+    async with asyncio.TaskGroup() as tasks, serving(Front(await world.stub(), tasks)) as stub:
+        await stub.Hello(HelloRequest(name="x"), timeout=0.5)
 
 
 @pytest.mark.parametrize("timeout", [5.0, None])

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
+import grpc.aio
 import pytest
 from greeter_pb2 import HelloRequest
 from greeter_pb2_grpc import SayStub
 
 from muster.balance.selector import Selector
+from muster.grpc.transport import Dialing
 from muster.model.events import InstanceEjected
 
 pytestmark = pytest.mark.anyio
 
 X = HelloRequest(name="x")
 NEW = Selector(version="2.x")
+REQUEST: ContextVar[str] = ContextVar("request", default="none")
 
 
 async def two(world: Any, **options: Any) -> tuple[Any, Any, Any]:
@@ -75,3 +79,22 @@ async def test_faults_on_one_channel_count_for_all(world: Any) -> None:
             await narrow.Hello(HelloRequest(name="fail:INTERNAL"))
     assert {(await wide.Hello(X)).served_by for _ in range(4)} == {"g1"}
     assert [event.instance_id for event in world.told(InstanceEjected)] == ["g2"]
+
+
+class Noting(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """In whose context each method is called, as a tracing library would see it."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, str]] = set()
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        self.seen.add((details.method.rpartition("/")[2], REQUEST.get()))
+        return await continuation(details, request)
+
+
+async def test_a_connection_is_no_part_of_the_request_that_began_it(world: Any) -> None:
+    noting = Noting()
+    transport, *_ = await two(world, dialing=Dialing(interceptors=[noting]))
+    REQUEST.set("the first")
+    await SayStub(transport.channel("greeter")).Hello(X)
+    assert noting.seen == {("Check", "none"), ("Hello", "the first")}

@@ -46,6 +46,7 @@ class Web:
         app.router.add_route("*", "/once/{status}", self.once)
         app.router.add_route("*", "/work", self.work)
         app.router.add_route("*", "/redirect", self.redirect)
+        app.router.add_route("*", "/round", self.round)
         app.router.add_route("*", "/hang", self.hang)
         app.router.add_route("*", "/hang-at-{id}", self.hang_at)
         app.router.add_route("*", "/stream", self.stream)
@@ -94,6 +95,9 @@ class Web:
 
     async def redirect(self, request: web.Request) -> web.Response:
         return web.Response(status=int(request.query.get("status", 302)), headers={"Location": request.query["to"]})
+
+    async def round(self, request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": request.path})
 
     async def hang(self, request: web.Request) -> web.Response:
         await self.release.wait()

@@ -7,8 +7,8 @@ import gzip
 import json
 import ssl
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -242,24 +242,27 @@ async def test_a_blocked_query_is_not_sent_again_when_its_connection_breaks() ->
     assert indexes(server) == ["-", "7"]
 
 
-async def blocked(answers: AsyncGenerator[Answer, None], server: Scripted) -> asyncio.Task[Answer]:
-    """A task that waits for an answer which does not come, its request having arrived."""
+@asynccontextmanager
+async def blocked(answers: AsyncGenerator[Answer, None], server: Scripted) -> AsyncIterator[None]:
+    """Meanwhile an answer is waited for which does not come, its request having arrived; that is then cancelled."""
     count = len(server.requests)
-    waiting = asyncio.ensure_future(anext(answers))
-    await server.until(lambda server: len(server.requests) > count)
-    return waiting
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(anext(answers))
+        await server.until(lambda server: len(server.requests) > count)
+        yield
+        waiting.cancel()
 
 
 async def test_cancelling_closes_the_request_at_once() -> None:
-    async with Scripted([SOMEBODY, HANG]) as server, consul(server) as registry:
-        async with aclosing(registry.watch("web")) as answers:
-            await anext(answers)
-            waiting = await blocked(answers, server)
+    async with (
+        Scripted([SOMEBODY, HANG]) as server,
+        consul(server) as registry,
+        aclosing(registry.watch("web")) as answers,
+    ):
+        await anext(answers)
+        async with blocked(answers, server):
             assert server.gone == 0
-            waiting.cancel()
-            await server.until(lambda server: server.gone == 1)
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        await server.until(lambda server: server.gone == 1)
 
 
 async def test_leaving_closes_every_connection() -> None:
@@ -538,12 +541,9 @@ async def test_heartbeats_have_connections_of_their_own() -> None:
 
     async with Scripted(step) as server, consul(server) as registry, aclosing(registry.watch("web")) as answers:
         await anext(answers)
-        waiting = await blocked(answers, server)
-        for _ in range(2):
-            await registry.beat("g-1", CheckState("self", Health.PASSING))
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        async with blocked(answers, server):
+            for _ in range(2):
+                await registry.beat("g-1", CheckState("self", Health.PASSING))
     beats = [each.connection for each in server.requests if each.method == "PUT"]
     reads = [each.connection for each in server.requests if each.method == "GET"]
     assert len(set(beats)) == 1, "and keep them"
