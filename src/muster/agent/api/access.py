@@ -1,4 +1,4 @@
-"""/v1/acl and /v1/agent/token: there is no access control, and Consul's text says so."""
+"""/v1/acl, with what it was before Consul 1.4, and /v1/agent/token: there is no access control, and Consul says so."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ ROUTES = (
     Route("POST", "/v1/acl/login", disabled),
     Route("POST", "/v1/acl/logout", disabled),
     Route("PUT", "/v1/agent/token/", disabled),
-    *(Route("GET", f"/v1/acl/{kind}", disabled) for kind in _LISTS),
+    Route("POST", "/v1/internal/acl/authorize", disabled),
+    Route("GET", "/v1/acl/token/self", disabled),
+    Route("POST", "/v1/acl/rules/translate", disabled),
+    Route("GET", "/v1/acl/rules/translate/", disabled),
+    *(Route("GET", f"/v1/acl/{kind}/name/", disabled) for kind in ("policy", "role")),
+    *(Route("GET", f"/v1/acl/{kind}", disabled) for kind in ("list", *_LISTS)),
+    *(Route("PUT", f"/v1/acl/{kind}", disabled) for kind in ("create", "update", "destroy/", "clone/")),
+    Route("GET", "/v1/acl/info/", disabled),
     *(Route("PUT", f"/v1/acl/{kind}", disabled) for kind in _THINGS),
     *(Route(method, f"/v1/acl/{kind}/", disabled) for kind in _THINGS for method in ("GET", "PUT", "DELETE")),
 )

@@ -13,6 +13,7 @@ from muster.agent.api import (
     access,
     agent,
     agent_health,
+    authority,
     catalog,
     checks,
     config,
@@ -32,6 +33,7 @@ from muster.agent.api import (
     snapshot,
     status,
     transactions,
+    ui,
 )
 from muster.agent.api.answer import Answer, Query, Refused, Stream, text_answer
 from muster.agent.api.kept import KeptReplies
@@ -65,6 +67,7 @@ ROUTES: Final = Router(
         *registering.ROUTES,
         *nodes.ROUTES,
         *connect.ROUTES,
+        *authority.ROUTES,
         *health.ROUTES,
         *kv.ROUTES,
         *sessions.ROUTES,
@@ -75,6 +78,7 @@ ROUTES: Final = Router(
         *access.ROUTES,
         *snapshot.ROUTES,
         *status.ROUTES,
+        *ui.ROUTES,
     )
 )
 

@@ -1,4 +1,4 @@
-"""/v1/agent/host, metrics, reload and force-leave: the process and the machine under it."""
+"""/v1/agent/host, metrics, reload, join and force-leave: the process and the machine under it."""
 
 from __future__ import annotations
 
@@ -67,6 +67,13 @@ def leave(state: State, request: Request) -> Answer:
     return DONE
 
 
+def join(state: State, request: Request) -> Answer:
+    """Refused as Consul refuses when nobody is there: this node stays alone."""
+    wide = request.params.first("wan") == "1"
+    alone = f"1 error occurred:\n\t* Failed to join {request.rest}: this agent is a cluster of one\n\n"
+    raise Refused(500, "WAN Federation is disabled" if wide else alone)
+
+
 def force_leave(state: State, request: Request) -> Answer:
     """There is nobody who could be made to leave but this node, which stays."""
     if request.rest.lower() != state.identity.node.lower():
@@ -91,5 +98,6 @@ ROUTES = (
     Route("GET", "/v1/agent/metrics", metrics),
     Route("PUT", "/v1/agent/reload", reload),
     Route("PUT", "/v1/agent/leave", leave),
+    Route("PUT", "/v1/agent/join/", join),
     Route("PUT", "/v1/agent/force-leave/", force_leave),
 )

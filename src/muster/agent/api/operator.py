@@ -120,6 +120,15 @@ def remove_peer(state: State, request: Request) -> Answer:
     raise Refused(500, f"{named} was not found in the Raft configuration")
 
 
+def keyring(state: State, request: Request) -> Answer:
+    """There is no gossip between servers that keys could encrypt."""
+    what = "Keyring is empty" if request.method == "GET" else "No keyring to modify"
+    told = f"{state.identity.datacenter} (LAN) error: 1/1 nodes reported failure"
+    raise Refused(
+        500, f"2 errors occurred:\n\t* {told}\n\t* {state.identity.node}: {what} (encryption not enabled)\n\n"
+    )
+
+
 def coordinates(state: State, request: Request) -> Query:
     """Where the nodes are on the map of round-trip times: this one, at its origin."""
     require_datacenter(state, request.params)
@@ -155,6 +164,7 @@ def _server(state: State) -> dict[str, Any]:
 ROUTES = (
     Route("GET", "/v1/operator/raft/configuration", raft),
     Route("DELETE", "/v1/operator/raft/peer", remove_peer),
+    *(Route(method, "/v1/operator/keyring", keyring) for method in ("GET", "POST", "PUT", "DELETE")),
     Route("GET", "/v1/operator/autopilot/configuration", autopilot),
     Route("PUT", "/v1/operator/autopilot/configuration", set_autopilot),
     Route("GET", "/v1/operator/autopilot/health", health),

@@ -162,6 +162,8 @@ def _meant(state: State, name: str) -> PreparedQuery:
 
 
 def _known_id(state: State, request: Request) -> str:
+    if request.rest.rpartition("/")[2] in ("execute", "explain"):
+        raise Refused(405, f"method {request.method} not allowed", (b"allow", b"GET"))
     query_id = request.rest.lower()
     require_uuid(query_id, f"Prepared Query lookup failed: {_UNASKABLE}")
     if state.queries.get(query_id) is None:

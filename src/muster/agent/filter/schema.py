@@ -130,3 +130,9 @@ CHECK = _record(
     Type=_TEXT,
 )
 ENTRY = _record(Node=NODE, Service=SERVICE, Checks=_list_of(CHECK))
+NODE_INFO = _record(
+    **{name: kind for name, kind in _NODE.items() if name != "Datacenter"},
+    Meta=_map_of(_TEXT),
+    Services=_list_of(SERVICE),
+    Checks=_list_of(CHECK),
+)
