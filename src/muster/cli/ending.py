@@ -15,8 +15,8 @@ PATIENCE = 5.0
 threads. Python waits for them without end, and an orchestrator would have killed the process by then."""
 
 
-def end_threads(patience: float = PATIENCE) -> None:
-    """Wait for the threads that keep this process from ending. Ends it at once, with status 0, where some go on."""
+def end_threads(status: int, patience: float = PATIENCE) -> None:
+    """Wait for the threads that keep this process from ending. Ends it at once, with `status`, where some go on."""
     end = time.monotonic() + patience
     for thread in _others():
         thread.join(max(0.0, end - time.monotonic()))
@@ -25,7 +25,7 @@ def end_threads(patience: float = PATIENCE) -> None:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
 
 
 def _others() -> list[threading.Thread]:

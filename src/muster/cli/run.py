@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from muster.cli.logs import tell_more
 from muster.cli.misuse import Misuse
 from muster.cli.options import RegistryURL
 from muster.cli.output import complain, print_line
+from muster.cli.tracebacks import in_short, own_traceback
+from muster.model.errors import MusterError
 from muster.registry.url import open_registry
 from muster.serve.signals import until_signalled
 
@@ -73,10 +76,24 @@ def run(
 
 
 def _run_here(service: Service, dev: bool) -> None:
+    status = _served(service, dev)
+    end_threads(status)
+    raise typer.Exit(status)
+
+
+def _served(service: Service, dev: bool) -> int:
+    """The exit status. What the service's own code raises is shown as it would be if that had been run by itself."""
     from muster.serve import loop
 
-    loop.run(until_signalled(_running(service, dev)))
-    end_threads()
+    try:
+        loop.run(until_signalled(_running(service, dev)))
+    except (MusterError, Misuse, ExceptionGroup):
+        raise
+    except Exception as error:
+        sys.stderr.write(own_traceback(error))
+        complain(f"{service.name}: {in_short(error)}")
+        return 1
+    return 0
 
 
 @asynccontextmanager

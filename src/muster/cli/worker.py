@@ -6,13 +6,13 @@ import logging
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 
 from muster.cli.loading import load
 from muster.cli.logs import tell_more, to_stderr
 from muster.cli.misuse import Misuse
 from muster.cli.status import FAILED, MISUSED
+from muster.cli.tracebacks import in_short, own_traceback
 from muster.model.errors import MusterError
 from muster.serve.workers.channel import Channel
 from muster.serve.workers.messages import Failed
@@ -44,8 +44,8 @@ def _told(channel: Channel, work: Callable[[], None]) -> int:
     except (MusterError, Misuse) as error:
         failed = Failed(str(error), MISUSED if isinstance(error, Misuse) else FAILED)
     except Exception as error:
-        traceback.print_exc()
-        failed = Failed(f"{type(error).__name__}: {error}", FAILED)
+        sys.stderr.write(own_traceback(error))
+        failed = Failed(in_short(error), FAILED)
     else:
         return 0
     channel.send(failed)

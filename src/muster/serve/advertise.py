@@ -203,7 +203,8 @@ def _split(advertise: str, port: int) -> Where:
 def _refuse_unreachable(host: str, place: Place) -> None:
     if not is_loopback(host) or (place.local and not place.others):
         return
-    shared = f"the agent at {place.host or 'this machine'} shares its registry with {place.others} other machines"
+    many = "another machine" if place.others == 1 else f"{place.others} other machines"
+    shared = f"the agent at {place.host or 'this machine'} shares its registry with {many}"
     raise BadConfiguration(
         f"the service listens on {host}, which only this machine can connect to, but "
         f"{shared if place.local else f'the registry at {place.host} serves other machines'}: "

@@ -64,7 +64,7 @@ def _end_all() -> None:
                 os.waitpid(pid, 0)
         count += len(left)
     if count:
-        log.warning("ended %d processes that were left behind", count)
+        log.warning("ended %s left behind", "a process that was" if count == 1 else f"{count} processes that were")
 
 
 def children() -> list[int]:
