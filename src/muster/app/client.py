@@ -351,8 +351,8 @@ class Client:
         from muster.http.client.transport import HTTPTransport
 
         ejects = partial(_ejects, parts.overrides)
-        spawn = parts.transport.spawn
-        opening = Opening(parts.hub, spawn, self._dialing, self._observe, self._balancing, ejects, self._concurrency)
+        tend = parts.transport.tend
+        opening = Opening(parts.hub, tend, self._dialing, self._observe, self._balancing, ejects, self._concurrency)
         retries, hedges = partial(_retries, parts.overrides), partial(_hedges, parts.overrides)
         return HTTPTransport(opening, parts.transport.retrier, timeout=self._timeout, retries=retries, hedges=hedges)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -34,7 +35,7 @@ from muster.model.events import Observer, ignore
 from muster.model.instance import GRPC, Instance
 from muster.model.snapshot import Snapshot
 from muster.model.typed import check_types
-from muster.watch.background import background_tasks
+from muster.watch.background import background_tasks, unrelated
 from muster.watch.latest import Latest
 
 _OPTIONS = (
@@ -231,7 +232,7 @@ class GrpcTransport:
         found = self._found.get((name, datacenters))
         if found is None:
             watching = self._hub.watch(name, datacenters)
-            links = _Links(self._dialing, self.spawn, self._rng)
+            links = _Links(self._dialing, self.tend, self._rng)
             ejects = partial(self._ejects, name)
             members = Members(watching.latest, GRPC, links, self._balancing, ejects, self._observe)
             found = self._found[name, datacenters] = _Found(watching, links, members)
@@ -251,10 +252,17 @@ class GrpcTransport:
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine as a task of this transport: it ends no later than the transport. It must not raise."""
+        return self._run(coroutine, copy_context())
+
+    def tend(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """As `spawn`, for what serves every call and outlives the one that happens to begin it: a connection."""
+        return self._run(coroutine, unrelated())
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> asyncio.Task[Any]:
         if self._group is None:
             coroutine.close()
             raise RuntimeError("the client is not open: use 'async with'")
-        task = self._group.create_task(coroutine)
+        task = self._group.create_task(coroutine, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

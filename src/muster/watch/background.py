@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import Context
 
 
 @asynccontextmanager
@@ -20,3 +21,12 @@ async def background_tasks() -> AsyncIterator[asyncio.TaskGroup]:
         yield group
     finally:
         await group.__aexit__(None, None, None)
+
+
+def unrelated() -> Context:
+    """The context of a task that one call begins and all others go on using, such as a watch: nothing of that call's.
+
+    Else that call's trace would get a span for every question to the registry from then on, and its request would be
+    named in every log line of the watch.
+    """
+    return Context()

@@ -14,7 +14,7 @@ from muster.model.events import Observer, WatchEnded, ignore
 from muster.model.snapshot import Pending, Snapshot
 from muster.model.typed import check_types, expect
 from muster.registry.protocol import Discovery, Regional
-from muster.watch.background import background_tasks
+from muster.watch.background import background_tasks, unrelated
 from muster.watch.belief import Doubt
 from muster.watch.disk import Disk
 from muster.watch.keeper import Keeper
@@ -125,7 +125,7 @@ class Hub:
             registry = _Place(self._within(datacenters), datacenters)
             watched = self._watched[key] = _Watched(key, Latest(Pending(name)))
             following = self._follow(watched.latest, registry)
-            watched.task = self._group.create_task(following, name=f"muster watch {name}")
+            watched.task = self._group.create_task(following, name=f"muster watch {name}", context=unrelated())
         watched.readers += 1
         if watched.ending is not None:
             watched.ending.cancel()

@@ -81,20 +81,21 @@ async def test_faults_on_one_channel_count_for_all(world: Any) -> None:
     assert [event.instance_id for event in world.told(InstanceEjected)] == ["g2"]
 
 
-class Noting(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-    """In whose context each method is called, as a tracing library would see it."""
+class Noting(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    """In whose context streams are begun, as a tracing library would see it."""
 
     def __init__(self) -> None:
         self.seen: set[tuple[str, str]] = set()
 
-    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        self.seen.add((details.method.rpartition("/")[2], REQUEST.get()))
-        return await continuation(details, request)
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        method = client_call_details.method.decode()
+        self.seen.add((method.rpartition("/")[2], REQUEST.get()))
+        return await continuation(client_call_details, request)
 
 
 async def test_a_connection_is_no_part_of_the_request_that_began_it(world: Any) -> None:
     noting = Noting()
     transport, *_ = await two(world, dialing=Dialing(interceptors=[noting]))
     REQUEST.set("the first")
-    await SayStub(transport.channel("greeter")).Hello(X)
-    assert noting.seen == {("Check", "none"), ("Hello", "the first")}
+    assert [each async for each in SayStub(transport.channel("greeter")).ListHellos(X)]
+    assert noting.seen == {("Watch", "none"), ("ListHellos", "the first")}
