@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from muster.client.background import Background, background
+from muster.client.background import background
 
 
 @asynccontextmanager
@@ -166,20 +166,20 @@ def test_closing_cancels_whoever_waits() -> None:
 
 def test_a_fork_waits_for_who_is_occupied_but_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = background()
-    loop.do(Background.occupy, loop)
+    loop.enter()
     with ThreadPoolExecutor(2) as threads:
         pausing = threads.submit(lambda: [loop.pause(), loop.resume()])
         while not loop._forking:
             time.sleep(0.001)
-        newcomer = threads.submit(loop.do, Background.occupy, loop)
+        newcomer = threads.submit(loop.enter)
         time.sleep(0.02)
         assert not pausing.done() and not newcomer.done()
-        loop.do(Background.leave, loop)
+        loop.leave()
         assert pausing.result(30)[0] is True
         newcomer.result(30)
         monkeypatch.setattr("muster.client.background.PATIENCE", 0.01)
         assert threads.submit(lambda: [loop.pause(), loop.resume()]).result(30)[0] is False
-    loop.do(Background.leave, loop)
+    loop.leave()
 
 
 def test_a_child_has_a_loop_of_its_own() -> None:

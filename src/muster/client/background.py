@@ -30,6 +30,9 @@ from muster.client.entered import Loop, Standing
 A = TypeVar("A")
 T = TypeVar("T")
 
+ENTER, LEAVE = 1, -1
+"""What a thread is about to do, or has done, with regard to gRPC: no fork must happen in between."""
+
 log = logging.getLogger("muster.background")
 
 PATIENCE = 1.0
@@ -79,9 +82,17 @@ class Background:
         """Call `callback` on the loop's thread, soon. May be called from any thread, inside or not."""
         self._loop.call_soon_threadsafe(callback, *args)
 
-    def do(self, action: Callable[[A], T], argument: A) -> T:
-        """`action(argument)`, inside. It may `occupy` and `leave`, but not ask for what is to be done `after`."""
+    def do(self, action: Callable[[A], T], argument: A, move: int = 0) -> T:
+        """`action(argument)`, inside. It must not ask for what is to be done `after`.
+
+        `move`: ENTER for a thread that goes into gRPC thereafter, for which it waits while a fork is under way (so not
+        within `inside`), and LEAVE for one that has come out.
+        """
         with self._lock:
+            if move:
+                if self._forking:
+                    self._mind_the_fork(move)
+                self._occupied += move
             outside = _get_running_loop()
             _set_running_loop(self._loop)
             try:
@@ -113,19 +124,19 @@ class Background:
         else:
             self.inside.left_to_do += (work,)
 
-    def occupy(self) -> None:
-        """The thread is about to go into gRPC, and no fork must happen until it calls `leave`.
-
-        Waits while a fork is under way; so it is not to be called within `inside`, but by `do` alone.
-        """
-        if self._forking:
-            self._undisturbed.wait_for(lambda: not self._forking, PATIENCE)
-        self._occupied += 1
+    def enter(self) -> None:
+        """As ENTER."""
+        self.do(_nothing, None, ENTER)
 
     def leave(self) -> None:
-        """The end of what `occupy` has begun. Called inside."""
-        self._occupied -= 1
-        if self._forking and not self._occupied:
+        """As LEAVE. May be called within `inside`."""
+        self.do(_nothing, None, LEAVE)
+
+    def _mind_the_fork(self, move: int) -> None:
+        """Who goes in waits for the end of the fork, which waits for those who are in to come out."""
+        if move == ENTER:
+            self._undisturbed.wait_for(lambda: not self._forking, PATIENCE)
+        elif self._occupied == 1:
             self._undisturbed.notify_all()
 
     def pause(self) -> bool:
@@ -250,6 +261,10 @@ class Opened(Generic[T]):
             self._entered.set_exception(error)
         finally:
             self.background.opened.discard(self)
+
+
+def _nothing(_: object) -> None:
+    pass
 
 
 _starting = threading.RLock()

@@ -49,7 +49,10 @@ class Calling:
 
 
 class Method:
-    """A method on a channel: chooses instances for its calls and knows its stub on each link."""
+    """A method on a channel: chooses instances for its calls and knows its stub on each link.
+
+    `draw`: as `choose`, for who asks the node's link himself whether it is connected, and says so by `lost` if not.
+    """
 
     def __init__(self, pool: Pool[Link], calling: Calling, kind: Kind, path: str, arguments: tuple[Any, ...]) -> None:
         self.path = path
@@ -66,6 +69,7 @@ class Method:
         self.keyed = bool(pool.key)
         self._pool = pool
         self._entrance = calling.turnstile or pool
+        self.draw = self._entrance.choose
         self._calling = calling
         self._kind = kind
         self._arguments = arguments
@@ -77,7 +81,7 @@ class Method:
 
     def choose(self, tried: Collection[Node[Link]] = (), key: str | None = None) -> Node[Link]:
         """As Pool.choose, and the node is connected at this very moment."""
-        while not self._is_connected(node := self._entrance.choose(tried, key)):
+        while not self._is_connected(node := self.draw(tried, key)):
             pass
         return node
 
@@ -92,11 +96,14 @@ class Method:
         return next((str(value) for name, value in metadata or () if name == self._pool.key), None)
 
     def _is_connected(self, node: Node[Link]) -> bool:
-        """A node that is not will not be chosen again before its connection has reported anew."""
         connected = node.link is not None and node.link.connected
         if not connected:
-            self._pool.suspect(node, "the connection was lost")
+            self.lost(node)
         return connected
+
+    def lost(self, node: Node[Link]) -> None:
+        """The node is not connected: it will not be chosen again before its connection has reported anew."""
+        self._pool.suspect(node, "the connection was lost")
 
     def why(self) -> str:
         """Why nobody can be called, for an error's text."""

@@ -20,6 +20,7 @@ from muster.balance.balancing import Balancing
 from muster.call.breaker import Concurrency
 from muster.call.hedge import Hedging
 from muster.call.retry import RetryPolicy
+from muster.client.background import background
 from muster.model.events import InstanceEjected
 from muster.model.instance import Instance
 from muster.rpc.current import Served, serving
@@ -113,6 +114,23 @@ def test_a_stranger_on_a_dead_instances_port_gets_no_call(world) -> None:
         calls.since_now(300)
     assert calls.failed == []
     assert stranger.say.calls == 0
+
+
+def test_a_call_sees_a_lost_connection_that_the_loop_has_not_heard_of(world, until) -> None:
+    gone, other = world.process("a"), world.greeter("b")
+    say = world.stub(gone, other)
+    while {say.Hello(HelloRequest(name="x")).served_by for _ in range(8)} != {"a", "b"}:
+        pass
+    _, method = say.Hello._bound
+    links = list(method._bound)
+    with background().inside:  # so the loop stands still
+        gone.end()
+        until(lambda: not all(link.connected for link in links))
+        stranger = world.greeter("stranger", port=gone.port)
+        served = Counter(say.Hello(HelloRequest(name="x")).served_by for _ in range(8))
+    assert served == {"b": 8}
+    assert stranger.say.calls == 0
+    until(lambda: any(link.closed for link in links))  # which a call that is still counted would put off
 
 
 def test_an_instance_that_is_back_under_its_address_is_called_again(world) -> None:

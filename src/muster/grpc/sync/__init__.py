@@ -2,7 +2,8 @@
 
 channel.py     Channel: a grpc.Channel, and the methods that a stub calls
 work.py        a call as the caller has asked for it
-waiting.py     calls that are made in the calling thread
+direct.py      calls that are made in the calling thread, as long as one attempt is enough
+waiting.py     the same, with as many attempts as it takes
 running.py     calls that gRPC's threads work on
 hedged.py      calls that are sent a second time when their answer is late
 threaded.py    what both are: how a thread waits for what `grpc.attempting` decides

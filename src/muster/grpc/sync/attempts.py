@@ -76,7 +76,7 @@ class Here(Attempt):
     def make(self) -> Any:
         """Called outside. Raises what gRPC or an interceptor raises."""
         terms = self._work.terms
-        call = self._work.ask(self._stub.blocking)
+        call = self._work.ask(self._stub)
         return call(self._work.message(), self._timeout, terms.metadata, terms.credentials, None, terms.compression)
 
     def cancel(self) -> bool:
@@ -102,7 +102,7 @@ class Elsewhere(Attempt):
 
     def _launch(self) -> None:
         background = self._background
-        background.do(Background.occupy, background)
+        background.enter()
         try:
             if not self._unwanted:
                 self.call = self._start()
@@ -110,7 +110,7 @@ class Elsewhere(Attempt):
             self._failure = error
             self._end(error)
         finally:
-            background.do(Background.leave, background)
+            background.leave()
             self._launched.set()
         if hasattr(self.call, "add_done_callback"):
             self.call.add_done_callback(self._end)

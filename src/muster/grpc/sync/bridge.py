@@ -33,14 +33,20 @@ class Bridge:
         channel.subscribe(self._hear, try_to_connect=True)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """The state at this very moment (0.3 µs).
+        """The state at this very moment (0.3 µs, and as long as another thread takes to send on the connection). Any
+        thread may ask.
 
         Of a channel that cannot be looked into, the state that was last heard, which comes late: whoever does not want
         to connect has a proven connection, so it is READY until it has been heard to be, and to be no more.
         """
-        if self._core is None and not self._closed and not self._was_ready and not try_to_connect:
-            return grpc.ChannelConnectivity.READY
-        return self._now(try_to_connect)
+        if self._closed:
+            return grpc.ChannelConnectivity.SHUTDOWN
+        if self._core is None:
+            return self._heard if self._was_ready or try_to_connect else grpc.ChannelConnectivity.READY
+        try:
+            return _STATES[self._core.check_connectivity_state(try_to_connect)]
+        except ValueError:  # closed meanwhile, by another thread
+            return grpc.ChannelConnectivity.SHUTDOWN
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         while self._now() is last_observed_state:
@@ -71,12 +77,8 @@ class Bridge:
         blocking = getattr(channel, kind)(method, *codec, **named)
         return Stub(self._background, blocking, shape, plain=innermost(channel) is channel)
 
-    def _now(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        if self._closed:
-            return grpc.ChannelConnectivity.SHUTDOWN
-        if self._core is None:
-            return self._heard
-        return _STATES[self._core.check_connectivity_state(try_to_connect)]
+    def _now(self) -> grpc.ChannelConnectivity:
+        return self._heard if self._core is None and not self._closed else self.get_state()
 
     def _hear(self, state: grpc.ChannelConnectivity) -> None:
         """Called by a thread of gRPC. It goes on in a forked child, whose parent's loop does not want to hear it."""

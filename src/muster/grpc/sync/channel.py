@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
 from muster.client.background import Background, Opened
 from muster.grpc.attempting import Terms
 from muster.grpc.method import Kind, Method
+from muster.grpc.sync.direct import answer
 from muster.grpc.sync.handles import Answers, Handle
 from muster.grpc.sync.hedged import Hedged
 from muster.grpc.sync.requests import Requests
 from muster.grpc.sync.running import Running
 from muster.grpc.sync.threaded import CLOSED
-from muster.grpc.sync.waiting import answer
-from muster.grpc.sync.work import Ask, Work, future, itself, with_call
+from muster.grpc.sync.work import Ask, Direct, Work, future, itself, with_call
+
+W = TypeVar("W", bound=Work)
 
 log = logging.getLogger("muster.grpc")
 
@@ -131,23 +133,20 @@ class _MultiCallable:
         self._codec = (serializer, deserializer)
         self._bound: tuple[Background, Method] | None = None
 
-    def _here(self) -> tuple[Background, Method]:
-        bound = self._bound
-        return bound if bound is not None and not bound[0].abandoned else self._bind()
-
     def _bind(self) -> tuple[Background, Method]:
         service = self._find()
         bound = self._bound = service.opened.background, service.method(self._kind, self._path, self._codec)
         return bound
 
-    def _work(self, ask: Ask, request: Any, timeout: float | None, *terms: Any) -> Work:
-        background, method = self._here()
+    def _work(self, kind: type[W], ask: Ask, request: Any, timeout: float | None, *terms: Any) -> W:
+        bound = self._bound
+        background, method = bound if bound is not None and not bound[0].abandoned else self._bind()
         terms_ = Terms(method.default_timeout if timeout is None else timeout, *terms)
-        return Work(background, method, terms_, ask, request)
+        return kind(background, method, terms_, ask, request)
 
     def _begin(self, *asked: Any) -> tuple[Background, Running | Hedged]:
         """Begin a call that goes on by itself."""
-        work = self._work(*asked)
+        work = self._work(Work, *asked)
         if work.method.hedged:
             return work.background, Hedged.begun(work)
         with work.background.inside:
@@ -164,7 +163,8 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(self._work(itself, request, timeout, metadata, credentials, wait_for_ready, compression))
+        work = self._work(Direct, itself, request, timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(work, request)
 
     def with_call(
         self,
@@ -175,7 +175,8 @@ class _UnaryUnary(_MultiCallable, grpc.UnaryUnaryMultiCallable):  # type: ignore
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(self._work(with_call, request, timeout, metadata, credentials, wait_for_ready, compression))
+        work = self._work(Direct, with_call, request, timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(work, request)
 
     def future(
         self,
@@ -212,9 +213,9 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(
-            self._work(itself, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression)
-        )
+        requests = Requests(request_iterator)
+        work = self._work(Direct, itself, requests, timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(work, requests.read())
 
     def with_call(
         self,
@@ -225,11 +226,9 @@ class _StreamUnary(_MultiCallable, grpc.StreamUnaryMultiCallable):  # type: igno
         wait_for_ready: bool | None = None,
         compression: Any = None,
     ) -> Any:
-        return answer(
-            self._work(
-                with_call, Requests(request_iterator), timeout, metadata, credentials, wait_for_ready, compression
-            )
-        )
+        requests = Requests(request_iterator)
+        work = self._work(Direct, with_call, requests, timeout, metadata, credentials, wait_for_ready, compression)
+        return answer(work, requests.read())
 
     def future(
         self,
