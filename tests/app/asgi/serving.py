@@ -41,7 +41,7 @@ class Watched:
 
     async def until(self, count: int) -> tuple[Instance, ...]:
         """The instances, once there are so many and all are passing."""
-        async with asyncio.timeout(30), self._more:
+        async with asyncio.timeout(90), self._more:
             await self._more.wait_for(lambda: len(self._passing()) == count == len(self.instances))
             return self.instances
 
