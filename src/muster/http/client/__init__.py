@@ -1,6 +1,7 @@
 """HTTP clients: a service's name where a host would be, on aiohttp's session.
 
 session.py     Session: aiohttp's interface, `client.http`
+direct.py      what is sent without asking the session about each of its options
 transport.py   all that is behind it, as a client puts it together
 call.py        one request over its attempts, as a middleware of that session
 hedged.py      one request that is sent twice when its answer is late

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp.client import _BaseRequestContextManager
 from yarl import URL
 
 from muster.balance.selector import Selector, several, wanted
@@ -16,6 +17,7 @@ from muster.call.deadline import deadline_of
 from muster.http.client.attempt import Send
 from muster.http.client.call import Call, Terms
 from muster.http.client.dialing import Dialing
+from muster.http.client.direct import OPTIONS, Direct
 from muster.http.client.hedged import HedgedCall
 from muster.http.client.naming import spelled
 from muster.http.client.retrying import Calling
@@ -23,9 +25,7 @@ from muster.http.client.routing import Routed, Router
 from muster.rpc.current import serving, within
 
 if TYPE_CHECKING:
-    from aiohttp.client import _BaseRequestContextManager, _RequestContextManager
-
-    Answer = _RequestContextManager
+    Answer = _BaseRequestContextManager[aiohttp.ClientResponse]
     Socket = _BaseRequestContextManager[aiohttp.ClientWebSocketResponse[bool]]
 
 
@@ -66,6 +66,7 @@ class Session:
         )
         # aiohttp would send PUT and DELETE a second time by itself, and GET as often again as we did.
         self._session._retry_connection = False
+        self._direct = Direct(self._session)
 
     @property
     def closed(self) -> bool:
@@ -134,15 +135,14 @@ class Session:
         now = time.monotonic()
         self._deposit(now)
         name = "" if isinstance(url, URL) or url == url.lower() else spelled(url)
-        if options or idempotent or name or self._server_name is not None:
+        if options or idempotent or name or self._server_name is not None or serving.get() is not None:
             self._check(options)
             call = self._particular(now, options, idempotent, name)
-            middlewares = (*options.pop("middlewares", ()), call)
-        elif serving.get() is not None:
-            middlewares = (self._particular(now, options, idempotent, name),)
         else:
-            deadline = None if self._timeout is None else now + self._timeout
-            middlewares = (self._kind(self._calling, self._terms, deadline),)
+            call = self._kind(self._calling, self._terms, None if self._timeout is None else now + self._timeout)
+        if OPTIONS.issuperset(options):
+            return _BaseRequestContextManager(self._direct.request(method, url, call, options))
+        middlewares = (*options.pop("middlewares", ()), call)
         return self._session.request(method, url, middlewares=middlewares, **options)
 
     async def _handshake(self, request: aiohttp.ClientRequest, send: Send) -> aiohttp.ClientResponse:
