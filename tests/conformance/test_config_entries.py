@@ -164,7 +164,7 @@ async def test_a_write_ends_a_wait(both: Any, path: str) -> None:
         index = (await both.send(address, "GET", f"{CONFIG}/{path}")).index
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(both.send(address, "GET", f"{CONFIG}/{path}?index={index}&wait=20s"))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # so that it waits; if it comes only after the write, it is told the same
             assert not waiting.done()
             await both.send(address, "PUT", CONFIG, {"Kind": "service-defaults", "Name": "awaited", "Protocol": "grpc"})
         assert waiting.result().index > index
