@@ -27,6 +27,10 @@ class Say(greeter_pb2_grpc.SayServicer):
     async def Hello(self, request, context):
         return greeter_pb2.HelloReply(message=f"Hello, {request.name}!")
 
+    async def ListHellos(self, request, context):
+        await asyncio.Event().wait()
+        yield greeter_pb2.HelloReply()
+
 
 @contextmanager
 def on_a_loop(*managers: Any) -> Iterator[list[Any]]:
@@ -86,6 +90,18 @@ def test_register_discover_call(registry: str) -> None:
         with client.pool("greeter").lease(timeout=5) as lease:
             assert lease.instance.id == greeter.id
         assert client.pool("greeter").pick().instance.id == greeter.id
+
+
+def test_a_stream_whose_time_is_up_before_its_first_message_holds_up_nobody() -> None:
+    """gRPC brings the initial metadata of such a stream after its status, and on the same thread."""
+    registry = "memory://sync-stream-tests"
+    with on_a_loop(service(registry).running()), muster.sync.Client(registry) as client:
+        say = greeter_pb2_grpc.SayStub(client.channel("greeter"))
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError) as raised:
+                next(say.ListHellos(greeter_pb2.HelloRequest(), timeout=0.02))
+            assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert say.Hello(greeter_pb2.HelloRequest(name="still there")).message == "Hello, still there!"
 
 
 def test_nobody_there_fails_fast_with_the_reason(registry: str) -> None:

@@ -219,12 +219,16 @@ class Attempting:
 
     def _give_up(self, node: Node[Link], outcome: Outcome) -> None:
         """The last attempt's error is the caller's. Where the transport speaks, and not the application, it names the
-        instance, which also keeps it from being taken for a transport's error again when somebody passes it on."""
+        instance, which also keeps it from being taken for a transport's error again when somebody passes it on.
+
+        It has no initial metadata: of a sync stream that may come after the status, on the very thread that is here,
+        which would wait for itself.
+        """
         if outcome.unprocessed or self._details.startswith(TRANSPORT):
             inner = self._inner
             self._error = grpc.aio.AioRpcError(
                 at_once(inner.code()),
-                at_once(inner.initial_metadata()),
+                grpc.aio.Metadata(),
                 at_once(inner.trailing_metadata()),
                 f"{node.instance.id} at {node.instance.address}: {self._details}",
                 at_once(inner.debug_error_string()),
