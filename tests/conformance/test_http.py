@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ REGISTER = "/v1/agent/service/register"
 
 PLACES = [
     ("GET", "/"),
+    ("GET", "/?wait=1s"),
     ("GET", "/nope"),
     ("GET", "/v1"),
     ("GET", "/v1/"),
@@ -21,6 +23,7 @@ PLACES = [
     ("GET", "/v1/agent/./services"),
     ("GET", "/v1/agent/x/../services?pretty"),
     ("PUT", "/v1//agent/services"),
+    *(("GET", f"/v1/{path}") for path in ("kv/.", "kv/..", "kv/a/.", "kv/a/..", "kv/a/./", "agent/..", "..")),
     ("GET", "/v1/agent/service"),
     ("PUT", "/v1/agent/service/deregister"),
     ("GET", "/v1/agent/service/"),
@@ -75,6 +78,20 @@ async def test_paths_and_methods(both: Any) -> None:
         {"Accept-Encoding": "br, gzip;q=0.5"},
         {"Accept-Encoding": "gzip;q=0"},
         {"Accept-Encoding": "*"},
+        *(
+            {"Accept-Encoding": value}
+            for value in (
+                "gzip;q=",
+                "gzip;q= 0.5",
+                "GZIP;Q=.5",
+                "gzip;q=0e1",
+                "gzip;q=-1",
+                "gzip;level=1",
+                "gzip;q=NaN",
+            )
+        ),
+        {"Accept-Encoding": "gzip;q=0, gzip"},
+        {"Accept-Encoding": "gzip, gzip;q=0"},
         {"X-Consul-Namespace": "x"},
         {"X-Consul-Token": "anything"},
         {"Host": "elsewhere.example"},
@@ -84,3 +101,43 @@ async def test_headers(both: Any, headers: dict[str, str]) -> None:
     for path in ("/v1/agent/service/nope", "/v1/health/service/nope", "/v1/nope"):
         await both.ask("GET", path, None, headers)
     await both.ask("PUT", "/v1/agent/service/deregister/nope", None, headers)
+
+
+_PARAMETERS = (
+    *("wait=10", "index=x", "dc=DC1", "dc=nope", "wait=10&dc=nope", "max_stale=x", "max_stale=1s"),
+    *("max_stale=1s&consistent", "stale&consistent", "cached&consistent", "ns=x", "ns=&wait=1s"),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", f"/v1/{path}") for path in ("status/leader", "catalog/nodes", "health/service/nope", "kv/nope")),
+        *(("GET", f"/v1/operator/{path}/configuration") for path in ("raft", "autopilot")),
+        *(("GET", f"/v1/{path}") for path in ("query", "coordinate/node/nope", "config/service-defaults/nope")),
+        *(("GET", f"/v1/session/{path}") for path in ("node/nope", "info/01234567-89ab-cdef-0123-456789abcdef")),
+        ("PUT", "/v1/session/renew/01234567-89ab-cdef-0123-456789abcdef"),
+        ("PUT", "/v1/agent/check/update/nope"),
+        ("PUT", "/v1/agent/check/pass/nope"),
+        ("DELETE", "/v1/kv/nope"),
+    ],
+)
+async def test_parameters_that_are_wrong_or_contradict_each_other(both: Any, method: str, path: str) -> None:
+    for parameters in _PARAMETERS:
+        real, ours = await both.each(method, f"{path}?{parameters}")
+        told = [(*both.comparable(reply)[:2], "" if reply.status == 200 else reply.text) for reply in (real, ours)]
+        assert told[1] == told[0], parameters
+
+
+async def test_what_follows_a_head_is_the_next_answer(both: Any) -> None:
+    """An answer to HEAD has no body (RFC 9110 section 9.3.2), though it tells its length."""
+    for address in (both.real, both.agent):
+        reader, writer = await asyncio.open_connection(*address.split(":"))
+        for method in ("HEAD", "GET"):
+            writer.write(f"{method} /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        heads = [await reader.readuntil(b"\r\n\r\n") for _ in range(2)]
+        writer.close()
+        assert [head.partition(b"\r\n")[0] for head in heads] == [
+            b"HTTP/1.1 405 Method Not Allowed",
+            b"HTTP/1.1 200 OK",
+        ]

@@ -24,6 +24,7 @@ from muster.agent.api import (
     machine,
     maintenance,
     monitor,
+    namespaces,
     nodes,
     operator,
     query,
@@ -50,7 +51,7 @@ from muster.http.prompt import Later, Reply, WholeRequest
 
 _MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NAMESPACE: Final = "Bad request: Invalid {} - Namespaces are a Consul Enterprise feature"
+_MALFORMED_PATH: Final = text_answer(400, "400 Bad Request").adding((b"connection", b"close"))
 _FULL: Final = text_answer(503, "Too many blocking queries are waiting; ask again later, or without index")
 
 ROUTES: Final = Router(
@@ -81,6 +82,7 @@ ROUTES: Final = Router(
         *ui.ROUTES,
     )
 )
+_WITH_NAMESPACES: Final = namespaces.with_namespaces(ROUTES.paths)
 
 
 class _ClientGone(Exception):
@@ -133,7 +135,8 @@ class API:
             return kept
         call = _call(request.method, parse_target(request.target), said)
         if isinstance(call, Answer):
-            return reply_of(call)
+            reply = reply_of(call)
+            return reply._replace(body=b"") if request.method == "HEAD" else reply
         refusal = None if self._lasting is None else self._lasting.refusal(call.method, call.handler)
         if refusal is not None:
             return reply_of(call.written(refusal))
@@ -251,7 +254,7 @@ def _call(method: str, address: Address | None, said: Told) -> _Call | Answer:
     if address is None or _CONTROL.search(address.path):
         return Answer(400)
     if b"%" in address.raw_path and _MALFORMED.search(address.raw_path):
-        return Answer(400)
+        return _MALFORMED_PATH
     found = ROUTES.find(address.path)
     if found is None or "//" in address.path or "/." in address.path:
         elsewhere = _elsewhere(method, address)
@@ -267,18 +270,16 @@ def _call(method: str, address: Address | None, said: Told) -> _Call | Answer:
     handler = endpoint.handlers.get(method)
     if handler is None:
         return written(wrong_method(method, endpoint), gzip=said.gzip, pretty=False)
-    if params.first("ns"):
-        return written(_no_namespaces('query parameter: "ns"'), gzip=said.gzip, pretty=False)
-    if said.namespace:
-        return written(_no_namespaces('header: "X-Consul-Namespace"'), gzip=said.gzip, pretty=False)
+    if endpoint.path in _WITH_NAMESPACES:
+        refused = namespaces.refusal(params, in_header=said.namespace)
+        if refused is not None:
+            return written(refused, gzip=said.gzip, pretty=False)
     return _Call(handler, method, rest, params, address.query, said.gzip)
 
 
 def _elsewhere(method: str, address: Address) -> Answer | None:
     """Where a path leads that is no endpoint's, or is written otherwise; None for nowhere."""
-    location = "/ui/" if address.path == "/" else ROUTES.redirection(address.path)
+    if address.path == "/":
+        return redirect(method, "/ui/", b"")
+    location = ROUTES.redirection(address.path)
     return None if location is None else redirect(method, location, address.query)
-
-
-def _no_namespaces(named: str) -> Answer:
-    return text_answer(400, _NAMESPACE.format(named))

@@ -35,11 +35,11 @@ def chain(state: State, request: Request) -> Answer:
 
 def intentions(state: State, request: Request) -> Query:
     """There are none, nor ever will be: who waits for one waits in vain."""
-    require_datacenter(state, request.params, *NOT_ASKED)
-    return plain_query(plain_reading(request), lambda: Found(1, (), lambda: json_answer([])))
+    return plain_query(plain_reading(state, request, *NOT_ASKED), lambda: Found(1, (), lambda: json_answer([])))
 
 
 def intention(state: State, request: Request) -> Answer:
+    plain_reading(state, request)
     if len(request.rest) != _UUID:
         raise Refused(400, "Bad request: failed intention lookup: index error: UUID must be 36 characters")
     raise Refused(404, "Intention not found")
@@ -47,6 +47,7 @@ def intention(state: State, request: Request) -> Answer:
 
 def matching(state: State, request: Request) -> Answer:
     """The intentions that concern a service: none."""
+    plain_reading(state, request)
     by = _required(request, "by")
     if by not in ("source", "destination"):
         raise Refused(500, "'by' parameter must be one of 'source' or 'destination'")
@@ -56,6 +57,7 @@ def matching(state: State, request: Request) -> Answer:
 
 def allowed(state: State, request: Request) -> Answer:
     """Whether one service may call another."""
+    plain_reading(state, request)
     for name in ("source", "destination"):
         _required(request, name)
     kind = request.params.first("source-type")

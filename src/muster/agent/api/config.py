@@ -7,7 +7,7 @@ from typing import Any
 from muster.agent.api.answer import Answer, Query, Refused, json_answer, text_answer
 from muster.agent.api.body import Dialect, decode_json
 from muster.agent.api.numbers import parse_uint
-from muster.agent.api.reading import plain_query, plain_reading, require_datacenter
+from muster.agent.api.reading import plain_query, plain_reading
 from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found, Patience
@@ -33,8 +33,7 @@ def apply(state: State, request: Request) -> Answer:
 
 def read(state: State, request: Request) -> Query:
     """One entry, or all of a kind."""
-    patience = plain_reading(request)
-    require_datacenter(state, request.params)
+    patience = plain_reading(state, request)
     kind, slash, name = request.rest.partition("/")
     if kind or slash:
         _require_kind(500, kind)

@@ -11,7 +11,7 @@ import msgspec
 
 from muster.agent.api.answer import JSON, Answer, Query, Refused, encode, json_answer
 from muster.agent.api.numbers import parse_uint
-from muster.agent.api.reading import plain_query, plain_reading, require_datacenter
+from muster.agent.api.reading import plain_query, plain_reading
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.blocking import Found
@@ -28,7 +28,7 @@ _HARMLESS = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy
 
 def get(state: State, request: Request) -> Query:
     """One key, or with `recurse` or `keys` all below a prefix. 404 without a body where there is none."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     if "keys" in request.params:
         return _keys(state, request)
     if "recurse" in request.params:
@@ -38,7 +38,7 @@ def get(state: State, request: Request) -> Query:
 
 def put(state: State, request: Request) -> Answer:
     """Write a value: always, with `cas` if nobody wrote in between, or taking or giving back a lock."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     key = _key(request)
     _refuse_conflict(request, "cas", "acquire", "release")
     flags = _number(request, "flags")
@@ -58,7 +58,7 @@ _TOO_LARGE = (
 
 def delete(state: State, request: Request) -> Answer:
     """Remove a key, with `recurse` all below a prefix, or with `cas` if nobody wrote in between."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     _refuse_conflict(request, "recurse", "cas")
     with state.tables.write() as write:
         return json_answer(_delete(state, request, write))
@@ -153,7 +153,7 @@ def _keys(state: State, request: Request) -> Query:
 def _query(
     state: State, request: Request, topic: Topic, index: Callable[[], int], answer: Callable[[], Answer]
 ) -> Query:
-    patience = plain_reading(request)
+    patience = plain_reading(state, request)
     return plain_query(patience, lambda: Found(index(), (topic,), answer))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from muster.agent.api.answer import DONE, Answer, Query, Refused, json_answer
 from muster.agent.api.body import Dialect, decode_body
 from muster.agent.api.numbers import parse_uint
-from muster.agent.api.reading import plain_query, plain_reading, require_datacenter
+from muster.agent.api.reading import NOT_ASKED, plain_query, plain_reading, require_datacenter
 from muster.agent.api.request import Params, Request
 from muster.agent.api.routing import Route
 from muster.agent.autopilot import AutopilotSettings
@@ -25,14 +25,14 @@ _NOWHERE = {"Vec": [0.0] * 8, "Error": 1.5, "Adjustment": 0.0, "Height": 1e-05}
 
 def raft(state: State, request: Request) -> Answer:
     """The servers: this one, which leads."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     server = _server(state) | {"Node": state.identity.node, "ProtocolVersion": "3"}
     return json_answer({"Servers": [server], "Index": 0})
 
 
 def autopilot(state: State, request: Request) -> Answer:
     """How servers that fail would be treated, if there were any."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     settings = state.autopilot.settings
     return json_answer(
         {
@@ -95,7 +95,7 @@ def _cas(params: Params) -> int | None:
 
 def health(state: State, request: Request) -> Answer:
     """Healthy for as long as it answers; no failure is tolerated."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     server = _server(state) | {
         "Name": state.identity.node,
         "SerfStatus": "alive",
@@ -131,17 +131,16 @@ def keyring(state: State, request: Request) -> Answer:
 
 def coordinates(state: State, request: Request) -> Query:
     """Where the nodes are on the map of round-trip times: this one, at its origin."""
-    require_datacenter(state, request.params)
     here = [{"Node": state.identity.node, "Segment": "", "Coord": _NOWHERE}]
     return plain_query(
-        plain_reading(request),
+        plain_reading(state, request, *NOT_ASKED),
         lambda: Found(state.catalog.table_index(NODES), (NODES,), lambda: json_answer(here)),
     )
 
 
 def coordinate(state: State, request: Request) -> Answer | Query:
     """Where one node is; 404 for any other than this one."""
-    require_datacenter(state, request.params)
+    plain_reading(state, request, *NOT_ASKED)
     if request.rest.lower() != state.identity.node.lower():
         return Answer(404)
     return coordinates(state, request)

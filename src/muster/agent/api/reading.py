@@ -45,7 +45,7 @@ def reading(state: State, request: Request) -> Reading:
 
 def require_datacenter(state: State, params: Params, *headers: tuple[bytes, bytes]) -> None:
     """Raises Refused, with `headers`, for another datacenter than the agent's."""
-    if params.first("dc").lower() not in ("", state.identity.datacenter.lower()):
+    if params.first("dc") not in ("", state.identity.datacenter):
         raise Refused(500, "No path to datacenter", *headers)
 
 
@@ -77,7 +77,7 @@ def only_wanted(matches: Matches | None, views: Iterable[_View]) -> list[_View]:
 
 def require_datacenter_named(state: State, name: str) -> None:
     """The same for a datacenter that is named in a body."""
-    if name.lower() not in ("", state.identity.datacenter.lower()):
+    if name not in ("", state.identity.datacenter):
         raise Refused(500, "No path to datacenter")
 
 
@@ -133,9 +133,12 @@ def query(how: Reading, watched: Watched, body: Callable[[], bytes], *, steady: 
     return Query(ask, how.patience, watched.index if steady else None)
 
 
-def plain_reading(request: Request) -> Patience:
-    """What a request says of waiting to the endpoints that do not tell their consistency. Raises Refused."""
-    return _reading(request.params).patience
+def plain_reading(state: State, request: Request, *headers: tuple[bytes, bytes]) -> Patience:
+    """What a request says of waiting to the endpoints that do not tell their consistency, some of which do not let wait
+    either. Raises Refused for what `reading` refuses, with `headers` for another datacenter."""
+    how = _reading(request.params)
+    require_datacenter(state, request.params, *headers)
+    return how.patience
 
 
 def plain_query(patience: Patience, ask: Callable[[], Found[Answer]]) -> Query:
@@ -171,13 +174,14 @@ def _reading(params: Params) -> Reading:
 
 
 def _consistency(params: Params) -> str:
-    stale, consistent = "stale" in params, "consistent" in params
+    max_stale = params.first("max_stale")
+    if max_stale and not _is_duration(max_stale):
+        raise Refused(400, f'Invalid max_stale value "{max_stale}"')
+    stale, consistent = "stale" in params or bool(max_stale), "consistent" in params
     if stale and consistent:
         raise Refused(400, "Cannot specify ?stale with ?consistent, conflicting semantics.")
     if "cached" in params and consistent:
         raise Refused(400, "Cannot specify ?cached with ?consistent, conflicting semantics.")
-    if params.first("max_stale") and not _is_duration(params.first("max_stale")):
-        raise Refused(400, f'Invalid max_stale value "{params.first("max_stale")}"')
     return "stale" if stale else "consistent" if consistent else "leader"
 
 

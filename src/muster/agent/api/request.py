@@ -110,13 +110,13 @@ def parse_target(target: bytes) -> Address | None:
 
 def told(headers: Iterable[tuple[bytes, bytes]]) -> Told:
     """What headers say that concerns every endpoint. Names are in lower case."""
-    gzip = namespace = False
+    accepted, namespace = b"", False
     for name, value in headers:
         if name == b"accept-encoding":
-            gzip = gzip or _names_gzip(value)
+            accepted = accepted or value
         elif name == b"x-consul-namespace":
             namespace = namespace or bool(value)
-    return _TOLD[gzip, namespace]
+    return _TOLD[_names_gzip(accepted), namespace]
 
 
 _TOLD = {(gzip, namespace): Told(gzip, namespace) for gzip in (False, True) for namespace in (False, True)}
@@ -124,9 +124,21 @@ _TOLD = {(gzip, namespace): Told(gzip, namespace) for gzip in (False, True) for 
 
 @lru_cache(maxsize=256)
 def _names_gzip(accepted: bytes) -> bool:
-    """Whether an Accept-Encoding names gzip with a weight above 0; `*` does not."""
+    """Whether an Accept-Encoding names gzip, and where it names it last with a weight above 0; `*` does not."""
+    named = False
     for part in accepted.lower().split(b","):
-        coding, _, weight = part.partition(b";")
+        coding, *parameters = part.split(b";")
         if coding.strip() == b"gzip":
-            return weight.strip().removeprefix(b"q=").strip() not in (b"0", b"0.0", b"0.00", b"0.000")
-    return False
+            named = all(_is_weight(each.strip()) for each in parameters)
+    return named
+
+
+def _is_weight(parameter: bytes) -> bool:
+    """Whether a parameter of a coding lets it be used: no weight, or one above 0."""
+    name, _, weight = parameter.partition(b"=")
+    if name != b"q":
+        return True
+    try:
+        return weight == weight.strip() and float(weight) > 0
+    except ValueError:
+        return False

@@ -73,9 +73,9 @@ class Router:
     def redirection(self, path: str) -> str | None:
         """Where a path is redirected to, or None."""
         clean = _clean(path)
-        if clean != path:
-            return clean
-        return path + "/" if path + "/" in self._routes and path not in self._routes else None
+        if clean + "/" in self._routes and clean not in self._routes:
+            return clean + "/"
+        return clean if clean != path else None
 
 
 def redirect(method: str, location: str, query: bytes) -> Answer:
@@ -96,4 +96,4 @@ def _clean(path: str) -> str:
     if "//" not in path and "/." not in path:
         return path
     clean = posixpath.normpath("/" + path.lstrip("/"))
-    return clean + "/" if path.endswith(("/", "/.", "/..")) and clean != "/" else clean
+    return clean + "/" if path.endswith("/") and clean != "/" else clean

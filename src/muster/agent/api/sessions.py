@@ -44,8 +44,7 @@ def destroy(state: State, request: Request) -> Answer:
 
 def renew(state: State, request: Request) -> Answer:
     """Start a session's time anew."""
-    plain_reading(request)  # of which Consul reads nothing but what is wrong with it
-    require_datacenter(state, request.params)
+    plain_reading(state, request)
     session = state.sessions.table.get(_session_id(request))
     if session is None:
         raise Refused(404, f"Session id '{request.rest}' not found")
@@ -55,33 +54,31 @@ def renew(state: State, request: Request) -> Answer:
 
 def info(state: State, request: Request) -> Query:
     """One session in a list, or an empty list."""
-    patience = plain_reading(request)
+    patience = plain_reading(state, request, *NOT_ASKED)
     session_id = _session_id(request, *NOT_ASKED)
 
     def found() -> list[Session]:
         session = state.sessions.table.get(session_id)
         return [] if session is None else [session]
 
-    return _query(state, request, patience, session_at(session_id), found)
+    return _query(state, patience, session_at(session_id), found)
 
 
 def every(state: State, request: Request) -> Query:
     """Every session."""
-    return _query(state, request, plain_reading(request), SESSIONS, state.sessions.table.all)
+    return _query(state, plain_reading(state, request, *NOT_ASKED), SESSIONS, state.sessions.table.all)
 
 
 def of_node(state: State, request: Request) -> Query:
     """The sessions of a node."""
     if not request.rest:
         raise Refused(400, "Missing node name")
-    return _query(state, request, plain_reading(request), SESSIONS, lambda: state.sessions.table.on(request.rest))
+    return _query(
+        state, plain_reading(state, request, *NOT_ASKED), SESSIONS, lambda: state.sessions.table.on(request.rest)
+    )
 
 
-def _query(
-    state: State, request: Request, patience: Patience, topic: Topic, found: Callable[[], list[Session]]
-) -> Query:
-    require_datacenter(state, request.params, *NOT_ASKED)
-
+def _query(state: State, patience: Patience, topic: Topic, found: Callable[[], list[Session]]) -> Query:
     def ask() -> Found[Answer]:
         sessions = found()
         index = sessions[0].stamp.modified if topic != SESSIONS and sessions else state.sessions.table.index

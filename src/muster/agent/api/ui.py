@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from muster.agent.api.answer import JSON, Answer, Query, Refused, encode, json_answer
-from muster.agent.api.reading import NOT_ASKED, catalog_filter, plain_query, plain_reading, require_datacenter
+from muster.agent.api.reading import NOT_ASKED, catalog_filter, plain_query, plain_reading
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
-from muster.agent.blocking import Found
+from muster.agent.blocking import Found, Patience
 from muster.agent.catalog import views
 from muster.agent.catalog.catalog import Entry
 from muster.agent.catalog.rows import NodeRow
@@ -28,21 +28,21 @@ _TABLES = (NODES, SERVICES, CHECKS)
 
 def nodes(state: State, request: Request) -> Query:
     """Every node with what is on it."""
-    require_datacenter(state, request.params, *NOT_ASKED)
+    patience = plain_reading(state, request, *NOT_ASKED)
     matches = catalog_filter(request.params, schema.NODE_INFO)
 
     def body() -> bytes:
         told = (_node(state, row) for row in state.catalog.nodes())
         return encode([info for info in told if matches is None or matches(info)])
 
-    return _query(state, request, body)
+    return _query(state, patience, body)
 
 
 def node(state: State, request: Request) -> Answer | Query:
     """One node with what is on it; 404 for an unknown one."""
     if not request.rest:
         raise Refused(400, "Missing node name")
-    require_datacenter(state, request.params, *NOT_ASKED)
+    patience = plain_reading(state, request, *NOT_ASKED)
     if not state.catalog.has_node(request.rest):
         return Answer(404)
 
@@ -50,12 +50,12 @@ def node(state: State, request: Request) -> Answer | Query:
         known = state.catalog.has_node(request.rest)
         return encode(_node(state, state.catalog.node(request.rest)) if known else None)
 
-    return _query(state, request, body)
+    return _query(state, patience, body)
 
 
 def services(state: State, request: Request) -> Query:
     """Every service in short; a filter chooses among instances."""
-    require_datacenter(state, request.params, *NOT_ASKED)
+    patience = plain_reading(state, request, *NOT_ASKED)
     matches = catalog_filter(request.params, schema.ENTRY)
 
     def wanted(entry: Entry) -> bool:
@@ -67,23 +67,22 @@ def services(state: State, request: Request) -> Query:
         )
         return encode([_summary(entries) for entries in chosen if entries])
 
-    return _query(state, request, body)
+    return _query(state, patience, body)
 
 
 def behind_gateway(state: State, request: Request) -> Query:
     """Nothing is linked to gateways here."""
     if not request.rest:
         raise Refused(400, "Missing gateway name")
-    require_datacenter(state, request.params, *NOT_ASKED)
-    return plain_query(plain_reading(request), lambda: Found(1, (), lambda: json_answer([])))
+    return plain_query(plain_reading(state, request, *NOT_ASKED), lambda: Found(1, (), lambda: json_answer([])))
 
 
-def _query(state: State, request: Request, body: Callable[[], bytes]) -> Query:
+def _query(state: State, patience: Patience, body: Callable[[], bytes]) -> Query:
     def ask() -> Found[Answer]:
         index = max(map(state.catalog.table_index, _TABLES))
         return Found(index, _TABLES, lambda: Answer(200, body(), JSON))
 
-    return plain_query(plain_reading(request), ask)
+    return plain_query(patience, ask)
 
 
 def _node(state: State, row: NodeRow) -> dict[str, Any]:
