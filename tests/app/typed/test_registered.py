@@ -33,7 +33,7 @@ async def registry(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def service(registry: str) -> AsyncIterator[muster.Service]:
-    timing = muster.Timing(beat=0.2, reach=1.0, drain=0.0, stop=1.0)
+    timing = muster.Timing(beat=1.0, reach=1.0, drain=0.0, stop=1.0)
     service = muster.Service(f"echo-{uuid4().hex[:8]}", registry=registry, timing=timing)
     service.handler(Echo)
     async with service.running():
