@@ -22,6 +22,7 @@ from functools import partial
 from muster.app.joining import LISTEN, Joining
 from muster.app.keeping import Home, Kept, home
 from muster.app.retiring import port_closer
+from muster.app.told_by_event import event_interposed
 from muster.model.errors import MusterError
 from muster.model.events import Event, RegistrationChanged, RegistrationState
 from muster.model.service import Registration
@@ -170,7 +171,11 @@ class Presence:
             gate = partial(self._proof, listener, reach, instance_id)
             observe = partial(self._observe, port_closer())
             kept = Kept(entry, gate, False, Checks(()), joining.timing)
-            with kept_at.member(kept, registrar) as membership, interposed(self._signal):
+            with (
+                kept_at.member(kept, registrar) as membership,
+                event_interposed(self._begin_to_end),
+                interposed(self._signal),
+            ):
                 report(membership, entry.instance, observe)
                 health = self._known_as(instance_id)
                 async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 SERVERS = {
     "uvicorn": "uvicorn orders:app --port {port}",
     "hypercorn": "hypercorn orders:app --bind 127.0.0.1:{port} --workers 0",
+    "hypercorn-workers": "hypercorn orders:app --bind 127.0.0.1:{port} --workers 2",
     "granian": "granian orders:app --interface asgi --port {port}",
     "gunicorn-uvicorn": "gunicorn orders:app -k uvicorn_worker.UvicornWorker -w 2 -b 127.0.0.1:{port}",
     "gunicorn-asgi": "gunicorn orders:app -k asgi -b 127.0.0.1:{port}",
