@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import MappingProxyType
+from functools import partialmethod
+from types import MappingProxyType, MethodType
 from typing import Any
 
 import aiohttp
+import aiohttp.client
 import pytest
 from multidict import CIMultiDict
 from tests.http.client.conftest import DEADLINE
@@ -132,6 +134,55 @@ async def test_redirects_without_end(world: Any) -> None:
     with pytest.raises(aiohttp.TooManyRedirects) as caught:
         await session.get("http://greeter/round")
     assert len(caught.value.history) == len(server.requests) == 10
+
+
+async def test_who_traces_sessions_sees_every_request(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As instrumentation does it that adds its own to every session that is made."""
+    await world.web("a")
+    seen = []
+
+    async def begun(session: Any, context: Any, parameters: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(str(parameters.url))
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(begun)
+    made = aiohttp.ClientSession.__init__
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", partialmethod(made, trace_configs=[config]))
+    session = await world.session()
+    await told(session, "GET", ECHO)
+    assert seen == [ECHO]
+
+
+class Around:
+    """A function in the place of one of aiohttp's, of which it says that it is that one, as wrapt's do."""
+
+    __globals__ = vars(aiohttp.client)
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return self if instance is None else MethodType(self.function, instance)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_who_replaces_what_sessions_do_sees_every_request(
+    world: Any, monkeypatch: pytest.MonkeyPatch, wrapped: bool
+) -> None:
+    """As mocks do it, at any time, and other instrumentation: with a function, or with an object around it."""
+    await world.web("a")
+    session = await world.session()
+    await told(session, "GET", ECHO)
+    seen = []
+    send = aiohttp.ClientSession._request
+
+    async def observed(*args: Any, **options: Any) -> aiohttp.ClientResponse:
+        seen.append(args[2])
+        return await send(*args, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", Around(observed) if wrapped else observed)
+    await told(session, "GET", ECHO)
+    assert seen == [ECHO]
 
 
 async def test_a_body_that_is_read_late_arrives(world: Any) -> None:
