@@ -176,10 +176,21 @@ class Client:
         self._must_be_open()
         return Adapter(self._with_session)
 
-    def explain(self, name: str, *, key: str | None = None) -> Explanation:
+    def explain(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        dc: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        version: str = "",
+        metadata: Mapping[str, str] | None = None,
+        zone: str = "",
+    ) -> Explanation:
         """Every instance of `name` as this client sees it. As `muster.Client.explain`."""
         here = self._here()
-        return here.run(here.value.explain(name, key=key))
+        asked = here.value.explain(name, key=key, dc=dc, tags=tags, version=version, metadata=metadata, zone=zone)
+        return here.run(asked)
 
     def call(
         self,
