@@ -60,7 +60,7 @@ async def test_it_answers_while_the_context_lasts(ask: Any) -> None:
 
 async def test_node_and_datacenter_are_as_told(ask: Any) -> None:
     async with Agent(http="127.0.0.1:0", node="n1", datacenter="east") as agent:
-        (node,) = (await ask(agent.address, "GET", "/v1/catalog/nodes?dc=EAST")).json
+        (node,) = (await ask(agent.address, "GET", "/v1/catalog/nodes?dc=east")).json
         assert (node["Node"], node["Datacenter"], node["Address"]) == ("n1", "east", "127.0.0.1")
 
 
