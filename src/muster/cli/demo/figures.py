@@ -11,8 +11,8 @@ from muster.cli.demo.load import Call
 LET_GO_LIMIT = 1.0
 """Seconds in which the client must have stopped choosing a killed instance: it sees the connection break at once."""
 
-RETURN_LIMIT = 15.0
-"""Seconds from starting an instance to its first answer: mostly Python's own start, on a machine that may be busy."""
+RETURN_LIMIT = 60.0
+"""Seconds from starting an instance to its first answer: mostly Python's own start, on a machine that may be slow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ LOOK_AGAIN = 10.0
 """Seconds between looks at the datacenters that go before the one in use."""
 
 _SOON = 0.5
-"""Seconds: servers that disagree about who is there must not make a watch spin."""
+"""Seconds from one choice to the next, at random up to so many: servers that disagree about who is there must not make
+a watch spin. A choice that has stood for longer is made anew at once."""
 
 
 def reading_from(agents: Agents, config: Config, datacenters: tuple[str, ...]) -> Discovery:
@@ -54,8 +55,9 @@ class InOrder:
         self._rng = Random()
 
     async def watch(self, name: str) -> AsyncGenerator[Answer, None]:
-        used = 0
+        used, clock = 0, asyncio.get_running_loop().time
         while True:
+            next_choice = clock() + self._rng.uniform(0, _SOON)
             chosen = await self._choose(name)
             if chosen[0] != used:
                 used = chosen[0]
@@ -63,7 +65,7 @@ class InOrder:
             async with aclosing(self._follow(chosen, name)) as answers:
                 async for answer in answers:
                     yield answer
-            await asyncio.sleep(self._rng.uniform(0, _SOON))
+            await asyncio.sleep(max(0.0, next_choice - clock()))
 
     async def watch_names(self) -> AsyncGenerator[Mapping[str, frozenset[str]], None]:
         """The names of all of them, those of the first as they change and the others' every `look_again` seconds."""
