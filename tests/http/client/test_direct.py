@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partialmethod
@@ -34,7 +35,8 @@ async def told(session: Any, method: str, url: Any, **options: Any) -> tuple[Any
         request = answer.request_info
         seen = (answer.method, answer.url, answer.real_url, request.url, request.real_url, dict(request.headers))
         hops = [(hop.status, hop.url) for hop in answer.history]
-        return answer.status, await answer.read(), seen, hops
+        body = re.sub(rb'"from": \d+', b"", await answer.read())  # which connection it was is nobody's business
+        return answer.status, body, seen, hops
 
 
 @pytest.mark.parametrize("method", ["GET", "get", "HEAD", "POST", "DELETE"])
