@@ -1,4 +1,7 @@
-"""What an answer consists of. Names are text without the final dot."""
+"""What an answer consists of. Names are text without the final dot.
+
+Kinds of data are dataclasses, since tuples of different kinds that say the same would be equal.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """A or AAAA, which `text` tells."""
 
     text: str
@@ -19,25 +23,29 @@ class Address(NamedTuple):
         return "AAAA" if ":" in self.text else "A"
 
 
-class Alias(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Alias:
     """CNAME."""
 
     target: str
 
 
-class Pointer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pointer:
     """PTR."""
 
     target: str
 
 
-class NameServer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NameServer:
     """NS."""
 
     target: str
 
 
-class Location(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Location:
     """SRV, of priority 1 as all of Consul's. `port` as it was registered, which may be no port."""
 
     weight: int
@@ -45,13 +53,15 @@ class Location(NamedTuple):
     target: str
 
 
-class Text(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Text:
     """TXT."""
 
     text: str
 
 
-class Start(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Start:
     """SOA."""
 
     server: str

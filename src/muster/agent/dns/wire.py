@@ -175,9 +175,9 @@ def _rdata(data: Data) -> tuple[str, bytes]:
             return "NS", _name(target)
         case Text(text):
             return "TXT", _strings(text.encode())
-        case Start():
-            server, mailbox, *numbers = data
-            return "SOA", _name(server) + _name(mailbox) + _START.pack(*numbers)
+        case Start(server, mailbox, serial, refresh, retry, expire, min_ttl):
+            numbers = _START.pack(serial, refresh, retry, expire, min_ttl)
+            return "SOA", _name(server) + _name(mailbox) + numbers
 
 
 def _name(text: str) -> bytes:
