@@ -148,6 +148,15 @@ def while_threads_call() -> None:
         unharmed()
 
 
+def as_the_first_call_is_made() -> None:
+    """gRPC does not hear of a fork that began before there was a channel."""
+    with opened() as (_, say):
+        os.register_at_fork(before=lambda: greet(say))
+        child_of(lambda: greet(say, 5))
+        greet(say, 5)
+        unharmed()
+
+
 def with_multiprocessing() -> None:
     with opened() as (_, say):
         greet(say)

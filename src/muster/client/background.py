@@ -35,12 +35,12 @@ ENTER, LEAVE = 1, -1
 
 log = logging.getLogger("muster.background")
 
-PATIENCE = 1.0
-"""Seconds that a fork waits for calls under way: most calls take milliseconds, and new ones wait meanwhile."""
+PATIENCE = 2.0
+"""Seconds that a fork waits for calls under way, and for gRPC's own threads: most calls take milliseconds, and new ones
+wait meanwhile; a thread of gRPC's looks for forks once a second."""
 
-SETTLING = 0.1
-"""Seconds between the end of the last call and the fork: threads of gRPC's core are still busy with it, and a core that
-is forked meanwhile crashes or hangs in the child (5 of 25 programs that forked amid calls, on a machine under load)."""
+TICK = 0.005
+"""Seconds after which a fork looks again whether all is still."""
 
 
 class Background:
@@ -140,15 +140,20 @@ class Background:
             self._undisturbed.notify_all()
 
     def pause(self) -> bool:
-        """Before a fork: keep the loop and everybody else out, and wait until nobody is occupied, but not for long.
+        """Before a fork: keep the loop and everybody else out, and wait until nobody is in gRPC, but not for long.
 
-        False where somebody still is. `resume` or `abandon` must follow.
+        False where somebody still is. `resume` or `abandon` must follow. While it waits, it lets those inside who have
+        to come to an end.
         """
         self._lock.acquire()
         self._forking = True
-        undisturbed = self._undisturbed.wait_for(lambda: not self._occupied, PATIENCE)
-        time.sleep(SETTLING)
+        end = time.monotonic() + PATIENCE
+        while not (undisturbed := self._is_undisturbed()) and time.monotonic() < end:
+            self._undisturbed.wait(TICK)
         return undisturbed
+
+    def _is_undisturbed(self) -> bool:
+        return not self._occupied and (_still is None or _still())
 
     def resume(self) -> None:
         """After a fork, in the parent."""
@@ -270,6 +275,7 @@ def _nothing(_: object) -> None:
 _starting = threading.RLock()
 _running: Background | None = None
 _undisturbed = True
+_still: Callable[[], bool] | None = None
 
 
 def background() -> Background:
@@ -284,6 +290,12 @@ def background() -> Background:
 def starting() -> threading.RLock:
     """The lock for whoever starts or stops something of a process. No fork happens while it is held. Ask each time."""
     return _starting
+
+
+def fork_only_when(still: Callable[[], bool]) -> None:
+    """Have forks wait for `still` too. It is asked inside, again and again, and must not block."""
+    global _still
+    _still = still
 
 
 def disturbed() -> bool:
