@@ -15,6 +15,12 @@ def test_limits_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
         Concurrency(**wrong)
 
 
+def test_pending_calls_wait_for_a_limit() -> None:
+    with pytest.raises(BadConfiguration, match="without a limit"):
+        Concurrency(pending=5)
+    assert Concurrency(adaptive=True, pending=5).pending == 5
+
+
 def test_without_a_limit_everything_goes() -> None:
     breaker = Breaker("a", Concurrency())
     for _ in range(10_000):
