@@ -38,7 +38,9 @@ class Concurrency:
         if any(limit is not None and limit < 1 for limit in (self.instance, self.service)) or self.pending < 0:
             raise BadConfiguration(f"{self}: limits are at least 1, or None, and pending is not negative")
         if self.pending and not (self.instance or self.service or self.adaptive):
-            raise BadConfiguration(f"{self}: nobody is pending without a limit; give instance, service or adaptive=True")
+            raise BadConfiguration(
+                f"{self}: without a limit nobody is pending; give instance, service or adaptive=True"
+            )
 
 
 class Breaker:
