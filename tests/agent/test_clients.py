@@ -28,6 +28,6 @@ async def test_curl(agent: Agent) -> None:
     assert json.loads(await curl("--compressed", f"{base}/catalog/services")) == {"consul": [], "web": []}
     assert "\n    " in await curl(f"{base}/agent/self?pretty")
     head = await curl("-i", "-X", "POST", f"{base}/agent/services")
-    assert "405 Method Not Allowed" in head and "allow: OPTIONS,GET" in head
+    assert "405 Method Not Allowed" in head and "Allow: OPTIONS,GET" in head
     assert "301" in await curl("-i", f"{base}//catalog/services")
     assert json.loads(await curl("-L", f"{base}//catalog/services")) == {"consul": [], "web": []}

@@ -30,6 +30,11 @@ REFUSED: list[Any] = [
     NODE | {"Service": {"Service": "x", "Kind": "connect-proxy"}},
     NODE | {"Check": {"CheckID": "c", "ServiceID": "nope"}},
     NODE | {"Check": {"CheckID": "c", "Node": "other"}},
+    NODE | {"Check": {"Status": "passing"}},
+    NODE | {"Checks": [{"CheckID": "c"}, {"Status": "passing"}]},
+    NODE | {"Checks": [{"Status": "passing"}, {"CheckID": "c", "ServiceID": "nope"}]},
+    NODE | {"Check": {"ServiceID": "nope"}},
+    NODE | {"Service": {"Service": "x"}, "Check": {"ServiceID": "x"}},
 ]
 
 WRITES: list[dict[str, Any]] = [
@@ -113,6 +118,32 @@ async def test_what_is_written_past_the_agents_looks_the_same(both: Any) -> None
     finally:
         for node in ("ext-1", "ext-2", "ext-3", "ext-4"):
             await both.each("PUT", DEREGISTER, {"Node": node})
+
+
+async def test_names_that_differ_in_case_alone_are_one_service_and_are_listed_apart(both: Any) -> None:
+    for number, name in enumerate(("Case", "case", "CASE", "case")):
+        service = {"Service": name, "ID": f"case{number}", "Tags": [f"t{number}"]}
+        await both.ask("PUT", REGISTER, {"Node": f"ext-{number}", "Address": "10.1.0.1", "Service": service})
+    real, ours = await both.each("GET", "/v1/catalog/services")
+    assert both.comparable(ours)[1] == both.comparable(real)[1]
+    listed = [{name: sorted(tags) for name, tags in reply.json.items() if name != "consul"} for reply in (real, ours)]
+    assert listed[0] == listed[1] == {"CASE": ["t2"], "Case": ["t0"], "case": ["t1", "t3"]}
+    for path in ("/v1/catalog/service/cAse", "/v1/health/service/cAse"):
+        await both.ask("GET", path)
+    real, ours = await both.each("GET", "/v1/internal/ui/services")
+    assert summaries(ours.json) == summaries(real.json)
+
+
+def summaries(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**each, "Nodes": sorted(each["Nodes"])} for each in services if each["Name"] != "consul"]
+
+
+async def test_services_are_those_of_the_nodes_with_the_metadata_that_is_asked_for(both: Any) -> None:
+    for name in ("one", "two"):
+        body = {"Node": f"ext-{name}", "Address": "10.1.0.1", "NodeMeta": {"row": name}, "Service": {"Service": name}}
+        await both.ask("PUT", REGISTER, body)
+    for wanted, found in (("row:one", {"one": []}), ("row:two", {"two": []}), ("row:three", {})):
+        assert (await both.ask("GET", f"/v1/catalog/services?node-meta={wanted}"))[2] == found
 
 
 async def test_the_name_of_a_living_node_is_not_given_away(both: Any) -> None:

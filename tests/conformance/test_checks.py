@@ -219,11 +219,17 @@ async def alone(own_consul: ConsulServer, agent: Agent, ask: Any) -> Both:
     return Both(own_consul.address, agent.address, ask)
 
 
+CUT = "x" * 4096 + " ... (captured 4096 of 5000 bytes)"
 ALIAS_STEPS: list[tuple[str, Any, str]] = [
     ("/v1/agent/check/pass/t-beat?note=fine", None, "All checks passing."),
     ("/v1/agent/check/warn/t-beat?note=meh", None, 'Aliased check "beat" failing: meh'),
     (CHECK, {"Name": "t-two", "ServiceID": "t1", "TTL": "60s"}, 'Aliased check "t-two" failing: '),
     ("/v1/agent/check/pass/t-two", None, 'Aliased check "beat" failing: meh'),
+    (
+        "/v1/agent/check/update/t-beat",
+        {"Status": "critical", "Output": "x" * 5000},
+        f'Aliased check "beat" failing: {CUT}',
+    ),
     ("/v1/agent/check/pass/t-beat", None, "All checks passing."),
     ("/v1/agent/service/maintenance/t1?enable=true", None, 'Aliased check "Service Maintenance Mode" failing: '),
 ]

@@ -129,6 +129,48 @@ async def test_parameters_that_are_wrong_or_contradict_each_other(both: Any, met
         assert told[1] == told[0], parameters
 
 
+REQUESTS = [
+    ("GET", "/v1/health/service/nope"),
+    ("GET", "/v1/health/service/nope?cached"),
+    ("GET", "/v1/agent/services"),
+    ("GET", "/v1/agent/service/case"),
+    ("GET", "/v1/agent/health/service/id/case"),
+    ("GET", "/v1/kv/case?raw"),
+    ("GET", "/v1/kv/nope"),
+    ("GET", "/v1//agent/services"),
+    ("POST", "/v1/agent/services"),
+    ("PUT", "/v1/kv/case"),
+]
+HEADERS = [b"", b"Accept-Encoding: gzip\r\n", b"Connection: close\r\n"]
+
+
+async def test_names_of_headers_are_spelled_alike(both: Any) -> None:
+    """To HTTP their case means nothing, but to `curl -i | grep X-Consul-Index` it does."""
+    await both.each("PUT", REGISTER, {"Name": "case"})
+    for ways in ([b"12345"], [b"123", b"45"]):  # at once, and by a task, as what comes in several parts is answered
+        for method, path in [("PUT", "/v1/kv/case"), *REQUESTS]:
+            for header in HEADERS:
+                head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n".encode() + header + b"\r\n"
+                real, ours = [await sent_names(address, head, ways) for address in (both.real, both.agent)]
+                known = {name.lower() for name in real}
+                assert {name for name in ours if name.lower() in known} <= real, (method, path, header)
+    await both.each("DELETE", "/v1/kv/case")
+
+
+async def sent_names(address: str, head: bytes, parts: list[bytes]) -> set[str]:
+    """The names of an answer's headers, as they are on the wire."""
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    try:
+        writer.write(head + parts[0])
+        for part in parts[1:]:
+            await asyncio.sleep(0.005)  # else both may come in one read
+            writer.write(part)
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
+    finally:
+        writer.close()
+    return {line.partition(":")[0] for line in lines}
+
+
 async def test_what_follows_a_head_is_the_next_answer(both: Any) -> None:
     """An answer to HEAD has no body (RFC 9110 section 9.3.2), though it tells its length."""
     for address in (both.real, both.agent):

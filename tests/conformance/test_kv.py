@@ -133,6 +133,8 @@ CREATED: list[dict[str, Any]] = [
     {"LockDelay": "70s"},
     {"Checks": []},
     {"NodeChecks": []},
+    {"ServiceChecks": []},
+    {"ServiceChecks": None},
     {"NodeChecks": ["serfHealth"], "X": 1},
     {"name": "lower", "ttl": "20s"},
     {"TTL": "0s"},

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.asking import ask as ask
+from tests.conformance.conftest import masked
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +67,19 @@ async def found(both: Any, path: str) -> list[str]:
     assert {**ours.json, "Nodes": 0} == {**real.json, "Nodes": 0}
     assert both.comparable(ours)[1] == both.comparable(real)[1]
     return ids[1]
+
+
+async def test_what_has_no_tags_has_null_for_them(queried: Any) -> None:
+    node = {"Node": "pq-node", "Address": "10.0.0.9"}
+    checks = [{"CheckID": "of-node", "Status": "passing"}, {"CheckID": "of-one", "ServiceID": "a", "Status": "passing"}]
+    for each in ({"ID": "a"}, {"ID": "b", "Tags": ["t"]}):
+        await queried.ask("PUT", "/v1/catalog/register", {**node, "Service": {"Service": "pq-null", **each}})
+    await queried.ask("PUT", "/v1/catalog/register", {**node, "Checks": checks})
+    await make(queried, {"Name": "null", "Service": {"Service": "pq-null"}})
+    replies = await queried.each("GET", "/v1/query/null/execute")
+    real, ours = (sorted(masked(reply.json)["Nodes"], key=lambda found: found["Service"]["ID"]) for reply in replies)
+    assert ours == real
+    assert [check["ServiceTags"] for check in ours[0]["Checks"]] == [None, None]
 
 
 async def test_what_is_refused(queried: Any) -> None:

@@ -29,7 +29,7 @@ def put(target: str, body: bytes, *headers: bytes) -> bytes:
 
 
 def reply(body: bytes) -> Reply:
-    return Reply(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(body), body)
+    return Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body), body)
 
 
 class Promise:
@@ -105,7 +105,7 @@ async def connected(bound: Bound) -> AsyncIterator[tuple[asyncio.StreamReader, a
 async def answer(reader: asyncio.StreamReader) -> bytes:
     """The body of the next answer."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     return await reader.readexactly(length)
 
 
@@ -123,13 +123,27 @@ async def test_a_prompt_answer_goes_out_with_date_and_without_a_task() -> None:
     async with served() as (application, bound), connected(bound) as (reader, writer):
         writer.write(get("/now"))
         head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ndate: ")
-        assert b"connection" not in head
+        assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nDate: ")
+        assert b"Connection" not in head
         assert await reader.readexactly(4) == b"/now"
         writer.write(put("/now/", b"body", b"X-A: b\r\n"))
         assert await answer(reader) == b"/now/body"
     assert application.prompted[-1].method == "PUT"
     assert (b"x-a", b"b") in application.prompted[-1].headers
+
+
+async def test_an_answer_to_head_is_without_its_body() -> None:
+    async with served() as (application, bound), connected(bound) as (reader, writer):
+        for target in ("/now", "/later"):
+            writer.write(get(target).replace(b"GET", b"HEAD"))
+            if target == "/later":
+                await application.promise.begun.wait()
+                application.promise.keep(b"kept")
+            assert b"\r\nContent-Length: 4\r\n" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(get("/now"))
+        assert await answer(reader) == b"/now"
+        writer.write(get("/bad").replace(b"GET", b"HEAD"))
+        assert (await reader.read()).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +153,7 @@ async def test_a_prompt_answer_goes_out_with_date_and_without_a_task() -> None:
 async def test_the_connection_ends_where_the_client_or_its_version_says_so(request_: bytes) -> None:
     async with served() as (_, bound):
         sent = await exchange(bound, request_)
-    assert b"connection: close\r\n" in sent
+    assert b"Connection: close\r\n" in sent
     assert sent.endswith(b"/now")
 
 
@@ -240,7 +254,7 @@ async def test_a_server_that_ends_keeps_its_promises_and_closes() -> None:
             await application.promise.begun.wait()
         loop.call_later(0.05, application.promise.keep, b"kept")
     sent = asked.result()
-    assert b"connection: close" in sent
+    assert b"Connection: close" in sent
     assert sent.endswith(b"kept")
 
 

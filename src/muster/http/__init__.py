@@ -5,6 +5,7 @@ listening.py   a bound socket for an address, or an error that says what to do
 incoming.py    connections that another process has accepted
 parser.py      requests as bytes; an offer to upgrade is none
 connection.py  one HTTP/1.1 connection, with limits on what a stranger may send
+capitals.py    names of headers as most servers write them
 prompt.py      answers that need no task: given or promised while the request is read
 server.py      serving: an ASGI application on an address, within this process
 mounted.py     another application beside a service's own handlers

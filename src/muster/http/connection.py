@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from muster.http.capitals import CapitalHeads
 from muster.http.parser import RequestParser
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ class Limits:
 class Connections(ServerState):
     """The connections of one server, and the tasks that serve their requests."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, capitals: bool = False) -> None:
         super().__init__()
         self.limits = limits
+        self.capitals = capitals
         self.per_client: Counter[str] = Counter()
         self._closed = asyncio.Event()
 
@@ -124,6 +126,8 @@ class Connection(HttpToolsProtocol):
         self._head_ends()
         self.server_state.default_headers = _date(int(time.time()))
         super().on_headers_complete()
+        if self._state.capitals:
+            self.cycle.transport = CapitalHeads(self.transport)  # type: ignore[assignment]  # all that a cycle uses
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -142,7 +146,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: bytes) -> None:
         self._disarm()
-        self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+        self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
         self.transport.close()
 
     def _arm(self) -> None:

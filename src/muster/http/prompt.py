@@ -33,8 +33,8 @@ class WholeRequest(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer as it is written. `head` is the status line and the headers but `date` and `connection`, each line
-    with its end, and without the empty line; it must say how long `body` is."""
+    """An answer as it is written. `head` is the status line and the headers but `Date` and `Connection`, each line
+    with its end, and without the empty line; it must say how long `body` is, which is not sent to who asks by HEAD."""
 
     head: bytes
     body: bytes
@@ -66,7 +66,7 @@ Called on the event loop, and must not block. What it raises, or what makes a pr
 """
 
 _FAILED = Reply(
-    b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n",
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n",
     b"Internal Server Error",
 )
 _MOST_UNSENT = 256 * 1024
@@ -164,10 +164,10 @@ class PromptConnection(Connection):
         try:
             found = self._prompt(parsed.request)
         except Exception:
-            self._failed()
+            self._failed(parsed)
             return True
         if isinstance(found, Reply):
-            self._write(found, parsed.keep_alive)
+            self._write(found, parsed)
         elif found is not None:
             self._promised = found, parsed
             found.begin(self._give)
@@ -180,22 +180,24 @@ class PromptConnection(Connection):
         try:
             reply = make()
         except Exception:
-            self._failed()
+            self._failed(parsed)
             return
-        self._write(reply, parsed.keep_alive)
+        self._write(reply, parsed)
         if self._idle:
             self._close_when_idle()
 
-    def _write(self, reply: Reply, keep_alive: bool) -> None:
-        self.transport.writelines((reply.head, _rest_of_head(int(time.time()), keep_alive), reply.body))
+    def _write(self, reply: Reply, to: _Parsed) -> None:
+        keep_alive = to.keep_alive
+        body = b"" if to.request.method == "HEAD" else reply.body
+        self.transport.writelines((reply.head, _rest_of_head(int(time.time()), keep_alive), body))
         self.server_state.total_requests += 1
         self._idle = keep_alive
         if not keep_alive:
             self.transport.close()
 
-    def _failed(self) -> None:
+    def _failed(self, at: _Parsed) -> None:
         _log.exception("a request has no answer")
-        self._write(_FAILED, keep_alive=False)
+        self._write(_FAILED, at._replace(keep_alive=False))
 
     def _close_when_idle(self) -> None:
         self._unset_keepalive_if_required()
@@ -256,5 +258,5 @@ async def send_reply(reply: Reply, send: Send) -> None:
 
 @lru_cache(maxsize=2)
 def _rest_of_head(second: int, keep_alive: bool) -> bytes:
-    date = b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
-    return date + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    date = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+    return date + (b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")

@@ -59,17 +59,19 @@ async def serving(
     limits: Limits | None = None,
     grace: float = 5.0,
     tls: ssl.SSLContext | None = None,
+    capitals: bool = False,
 ) -> AsyncIterator[Bound]:
     """Serves `app` on `address` (`HOST:PORT`; port 0 picks one), or to what comes in, while the context lasts.
 
-    With `prompt` that is asked first, and `app` where it has no answer.
+    With `prompt` that is asked first, and `app` where it has no answer. With `capitals` headers go out as
+    `Content-Type`, not as `content-type`; those of a prompt answer as they are.
 
     Listening when entered. On leaving, new connections are refused, idle ones closed, and requests under way have
     `grace` seconds to finish; then their connections are cut and their calls of `app` cancelled. Takes no signals
     and runs no lifespan. Raises BadConfiguration where it cannot listen.
     """
     config = _config(app, limits or Limits())
-    state = Connections(limits or Limits())
+    state = Connections(limits or Limits(), capitals=capitals)
     make = partial(_connection, config, state, prompt)
     opened = _listening(address, make, tls) if isinstance(address, str) else taking(address, make, tls)
     async with opened as server:

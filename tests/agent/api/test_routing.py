@@ -62,7 +62,7 @@ def test_paths_that_are_written_otherwise_are_redirected(path: str, location: st
 
 def test_a_redirection_keeps_the_query_and_escapes_what_it_shows() -> None:
     answer = redirect("GET", '/v1/"<x>', b"pretty&a=1")
-    assert answer.headers == ((b"location", b"/v1/%22%3Cx%3E?pretty&a=1"),)
+    assert answer.headers == ((b"Location", b"/v1/%22%3Cx%3E?pretty&a=1"),)
     assert answer.body == b'<a href="/v1/%22%3Cx%3E?pretty&amp;a=1">Moved Permanently</a>.\n\n'
     assert redirect("PUT", "/v1/x/", b"").body == b""
 

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 SOON = 30.0
 Answer = Callable[[str], bytes]
@@ -33,15 +34,22 @@ async def listening(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncI
 @asynccontextmanager
 async def talking(first: bytes) -> AsyncIterator[str]:
     """A server that answers the first bytes that it gets with `first`, and then nothing more, until it is left."""
-    over = asyncio.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(first)
-        await over.wait()
-        writer.transport.abort()
+    class Talker(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast(asyncio.Transport, transport)
+            transports.append(self.transport)
+            self.left_to_say = first
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(self.left_to_say)
+            self.left_to_say = b""
+
+    transports: list[asyncio.Transport] = []
+    server = await asyncio.get_running_loop().create_server(Talker, "127.0.0.1", 0)
+    try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        over.set()
+    finally:
+        server.close()
+        for transport in transports:
+            transport.abort()

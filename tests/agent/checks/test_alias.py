@@ -51,8 +51,17 @@ def test_an_alias_of_nothing_is_critical() -> None:
 
 
 def test_aliases_of_each_other_do_not_grow_without_end() -> None:
-    long = CheckRow("n", "a", "a", C, output="x" * 10_000, service_id="web")
-    assert len(judged([long], OF_WEB, "me", exists=True).output) == 4096
+    alias = CheckRow("n", "a", "a", C, output="x" * 10_000, service_id="web", type="alias")
+    assert len(judged([alias], OF_WEB, "me", exists=True).output) == 8192
+
+
+def test_what_a_check_found_is_told_whole_and_again_by_an_alias_of_the_alias() -> None:
+    output = "x" * 4096 + " ... (captured 4096 of 5000 bytes)"
+    check = CheckRow("n", "a", "a", C, output=output, service_id="web", type="ttl")
+    told = judged([check], OF_WEB, "me", exists=True).output
+    assert told == f'Aliased check "a" failing: {output}'
+    alias = CheckRow("n", "b", "b", C, output=told, service_id="web", type="alias")
+    assert judged([alias], OF_WEB, "me", exists=True).output == f'Aliased check "b" failing: {told}'
 
 
 async def test_only_the_aliases_concerned_look_and_once_for_several_changes() -> None:

@@ -97,7 +97,7 @@ def _judgement(request: Request, status: str, told: Callable[[], Any]) -> Answer
 
 
 def _answer(status: int, reason: str, body: bytes, content_type: bytes) -> Answer:
-    return Answer(status, body, content_type, ((b"x-consul-reason", reason.encode("latin-1", "replace")),))
+    return Answer(status, body, content_type, ((b"X-Consul-Reason", reason.encode("latin-1", "replace")),))
 
 
 def _wants_text(request: Request) -> bool:

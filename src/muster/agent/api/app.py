@@ -51,7 +51,7 @@ from muster.http.prompt import Later, Reply, WholeRequest
 
 _MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MALFORMED_PATH: Final = text_answer(400, "400 Bad Request").adding((b"connection", b"close"))
+_MALFORMED_PATH: Final = text_answer(400, "400 Bad Request").adding((b"Connection", b"close"))
 _FULL: Final = text_answer(503, "Too many blocking queries are waiting; ask again later, or without index")
 
 ROUTES: Final = Router(
@@ -135,8 +135,7 @@ class API:
             return kept
         call = _call(request.method, parse_target(request.target), said)
         if isinstance(call, Answer):
-            reply = reply_of(call)
-            return reply._replace(body=b"") if request.method == "HEAD" else reply
+            return reply_of(call)
         refusal = None if self._lasting is None else self._lasting.refusal(call.method, call.handler)
         if refusal is not None:
             return reply_of(call.written(refusal))
@@ -221,7 +220,7 @@ class API:
                 return await _whole_body(receive, largest)
         except TimeoutError:
             late = f"Request body too slow: {limits.http_body_timeout:g} s are allowed"
-            raise Refused(408, late, (b"connection", b"close")) from None
+            raise Refused(408, late, (b"Connection", b"close")) from None
 
     async def _resolved(self, query: Query, receive: Receive) -> Answer:
         async def gone() -> None:
@@ -266,7 +265,7 @@ def _call(method: str, address: Address | None, said: Told) -> _Call | Answer:
     except MalformedQuery:
         return Answer(400 if method == "HEAD" else 500, headers=(VARY,))
     if method == "OPTIONS":
-        return Answer(headers=((b"allow", endpoint.allow), VARY))
+        return Answer(headers=((b"Allow", endpoint.allow), VARY))
     handler = endpoint.handlers.get(method)
     if handler is None:
         return written(wrong_method(method, endpoint), gzip=said.gzip, pretty=False)

@@ -16,7 +16,7 @@ from muster.registry.consul import wire
 
 def datacenters(state: State, request: Request) -> Answer:
     answer = Answer(200, encode([state.identity.datacenter]), JSON)
-    return answer.adding((b"x-cache", b"HIT"), (b"age", b"0")) if "cached" in request.params else answer
+    return answer.adding((b"X-Cache", b"HIT"), (b"Age", b"0")) if "cached" in request.params else answer
 
 
 def nodes(state: State, request: Request) -> Query:
@@ -32,12 +32,12 @@ def nodes(state: State, request: Request) -> Query:
 
 
 def services(state: State, request: Request) -> Query:
-    """Every name with the tags in use."""
+    """Every name with the tags in use; `node-meta` filters."""
     catalog, wanted = state.catalog, wanted_meta(request)
 
     def body() -> bytes:
-        if wanted and not any(has_meta(row, wanted) for row in catalog.nodes()):
-            return b"{}"
+        if wanted:
+            return encode(catalog.services({row.name.lower() for row in catalog.nodes() if has_meta(row, wanted)}))
         return state.encoded.body("catalog services", catalog.table_index(SERVICES), catalog.services)
 
     return query(reading(state, request), watched_table(state, SERVICES), body)

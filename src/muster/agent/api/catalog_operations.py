@@ -14,12 +14,14 @@ from muster.agent.api.operation import Failed
 from muster.agent.api.registration import LARGEST_WEIGHT, WILDCARDS, validate_meta
 from muster.agent.api.uuids import uuid_complaint
 from muster.agent.catalog import views
-from muster.agent.catalog.catalog import Catalog, NameTaken, UnknownService
+from muster.agent.catalog.catalog import Catalog, NameTaken, NoCheckId, UnknownService
 from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
 from muster.agent.store.write import Write
 from muster.model.check import Health
 from muster.registry.consul import wire
 from muster.registry.consul.duration import format_duration, parse_duration
+
+NO_CHECK_ID = "failed inserting check: object missing primary index"
 
 
 class _Subject(Protocol):
@@ -273,8 +275,8 @@ class _Check:
             self._catalog.register(write, None, None, [self._row()])
         except UnknownService:
             raise Failed("Missing service registration") from None
-        if not self._id:
-            raise Failed("failed inserting check: object missing primary index")
+        except NoCheckId:
+            raise Failed(NO_CHECK_ID) from None
 
     def drop(self, write: Write) -> None:
         self._catalog.deregister_check(write, self._asked.node, self._id)

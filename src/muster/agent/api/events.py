@@ -46,7 +46,7 @@ def listed(state: State, request: Request) -> Query:
     def ask() -> Found[Answer]:
         events = list(state.events.named(name))
         index = events[-1].index if events else 1
-        answer = json_answer([_view(event) for event in events]).adding((b"x-consul-index", b"%d" % index))
+        answer = json_answer([_view(event) for event in events]).adding((b"X-Consul-Index", b"%d" % index))
         return Found(_SAME if index == waiting.index else _OTHER, (EVENTS,), lambda: answer)
 
     return Query(ask, Patience(_SAME if waiting.index else 0, waiting.seconds))

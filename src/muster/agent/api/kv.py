@@ -22,7 +22,7 @@ from muster.agent.store.write import Write
 from muster.registry.consul import wire
 
 _RAW = b"text/plain"
-_HARMLESS = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"))
+_HARMLESS = ((b"X-Content-Type-Options", b"nosniff"), (b"Content-Security-Policy", b"sandbox"))
 """A value is whatever somebody wrote: no browser is to run it."""
 
 

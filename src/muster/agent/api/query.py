@@ -122,7 +122,7 @@ def _execute(state: State, request: Request, name: str) -> Query:
     entries = found.entries[:limit] if limit > 0 else found.entries
     told = wire.QueryExecuted(
         service=found.service,
-        nodes=[views.service_entry(entry) for entry in entries],
+        nodes=[views.null_tags(views.service_entry(entry)) for entry in entries],
         dns=wire.QueryDNS(ttl=row.ttl),
         datacenter=state.identity.datacenter,
         consistency_level=how.consistency,
@@ -163,7 +163,7 @@ def _meant(state: State, name: str) -> PreparedQuery:
 
 def _known_id(state: State, request: Request) -> str:
     if request.rest.rpartition("/")[2] in ("execute", "explain"):
-        raise Refused(405, f"method {request.method} not allowed", (b"allow", b"GET"))
+        raise Refused(405, f"method {request.method} not allowed", (b"Allow", b"GET"))
     query_id = request.rest.lower()
     require_uuid(query_id, f"Prepared Query lookup failed: {_UNASKABLE}")
     if state.queries.get(query_id) is None:

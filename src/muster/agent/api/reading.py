@@ -146,7 +146,7 @@ def plain_query(patience: Patience, ask: Callable[[], Found[Answer]]) -> Query:
 
     def with_headers() -> Found[Answer]:
         found = ask()
-        index = (b"x-consul-index", b"%d" % found.index)
+        index = (b"X-Consul-Index", b"%d" % found.index)
         return Found(found.index, found.topics, lambda: found.answer().adding(index, *KNOWN_LEADER))
 
     return Query(with_headers, patience)
@@ -205,21 +205,21 @@ def _is_duration(text: str) -> bool:
 
 def _meta_headers(*, known_leader: bool) -> Headers:
     return (
-        (b"x-consul-knownleader", b"true" if known_leader else b"false"),
-        (b"x-consul-lastcontact", b"0"),
+        (b"X-Consul-Knownleader", b"true" if known_leader else b"false"),
+        (b"X-Consul-Lastcontact", b"0"),
     )
 
 
 KNOWN_LEADER = _meta_headers(known_leader=True)
-NOT_ASKED = ((b"x-consul-index", b"1"), *_meta_headers(known_leader=False))
+NOT_ASKED = ((b"X-Consul-Index", b"1"), *_meta_headers(known_leader=False))
 """What Consul sends where it fails before it has asked its leader."""
-_HIT = ((b"x-cache", b"HIT"), (b"age", b"0"))
+_HIT = ((b"X-Cache", b"HIT"), (b"Age", b"0"))
 
 
 def _headers(index: int, how: Reading) -> tuple[tuple[bytes, bytes], ...]:
     headers = (
-        (b"x-consul-index", b"%d" % index),
-        (b"x-consul-effective-consistency", how.consistency.encode()),
+        (b"X-Consul-Index", b"%d" % index),
+        (b"X-Consul-Effective-Consistency", how.consistency.encode()),
         *KNOWN_LEADER,
     )
     return (*headers, *_HIT) if how.cached else headers

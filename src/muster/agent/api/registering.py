@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from muster.agent.api.answer import Answer, Refused, json_answer
 from muster.agent.api.body import CATALOG, decode_body
-from muster.agent.api.catalog_operations import name_taken
+from muster.agent.api.catalog_operations import NO_CHECK_ID, name_taken
 from muster.agent.api.reading import require_datacenter_named
 from muster.agent.api.registration import catalog_check_row, catalog_service_row
 from muster.agent.api.request import Request
 from muster.agent.api.routing import Route
 from muster.agent.api.uuids import uuid_complaint
-from muster.agent.catalog.catalog import NameTaken, UnknownService
+from muster.agent.catalog.catalog import NameTaken, NoCheckId, UnknownService
 from muster.agent.catalog.rows import NodeRow
 from muster.agent.state import State
 from muster.agent.store.write import Write
@@ -33,6 +33,8 @@ def register(state: State, request: Request) -> Answer:
             state.catalog.register(write, node, service, checks)
     except UnknownService:
         raise Refused(500, f'failed inserting check: Missing service registration on node "{asked.node}"') from None
+    except NoCheckId:
+        raise Refused(500, f'failed inserting check: {NO_CHECK_ID} on node "{asked.node}"') from None
     except NameTaken as error:
         taken = name_taken(asked.id, asked.node, error.args[0])
         raise Refused(500, f"failed inserting node: {taken}") from None

@@ -81,7 +81,7 @@ class Router:
 def redirect(method: str, location: str, query: bytes) -> Answer:
     """301, with a link for people where the method is one that people use."""
     target = quote(location, safe="/:@!$&'()*+,;=~") + (f"?{query.decode('latin-1')}" if query else "")
-    headers = ((b"location", target.encode("latin-1")),)
+    headers = ((b"Location", target.encode("latin-1")),)
     if method not in ("GET", "HEAD"):
         return Answer(301, headers=headers)
     body = f'<a href="{escape(target)}">Moved Permanently</a>.\n\n'
@@ -89,7 +89,7 @@ def redirect(method: str, location: str, query: bytes) -> Answer:
 
 
 def wrong_method(method: str, endpoint: Endpoint) -> Answer:
-    return text_answer(405, f"method {method} not allowed").adding((b"allow", endpoint.allow))
+    return text_answer(405, f"method {method} not allowed").adding((b"Allow", endpoint.allow))
 
 
 def _clean(path: str) -> str:

@@ -50,7 +50,7 @@ def _service_answer(state: State, service_id: str) -> tuple[Answer, str]:
     view = views.agent_service(row)
     content_hash = hashlib.blake2b(encode(view), digest_size=8).hexdigest()
     body = encode(msgspec.structs.replace(view, content_hash=content_hash))
-    return Answer(200, body, JSON, ((b"x-consul-contenthash", content_hash.encode()),)), content_hash
+    return Answer(200, body, JSON, ((b"X-Consul-Contenthash", content_hash.encode()),)), content_hash
 
 
 def register(state: State, request: Request) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from muster.agent.api.answer import Answer, Query, Refused, json_answer
 from muster.agent.api.body import SESSION, decode_body
@@ -109,7 +109,7 @@ def _session(state: State, asked: wire.SessionRequest) -> Session:
         ttl=asked.ttl,
         ttl_seconds=_ttl(asked.ttl),
         node_checks=tuple(dict.fromkeys(node_checks if asked.checks is None else asked.checks)),
-        service_checks=tuple((check.id, check.namespace) for check in asked.service_checks or ()),
+        service_checks=None if asked.service_checks is None else _pairs(asked.service_checks),
     )
 
 
@@ -138,7 +138,12 @@ def _lock_delay(given: str | float | None) -> int:
         raise Refused(400, f"Request decode failed: {error}") from None
 
 
+def _pairs(checks: Iterable[wire.SessionCheck]) -> tuple[tuple[str, str], ...]:
+    return tuple((check.id, check.namespace) for check in checks)
+
+
 def _view(session: Session) -> wire.Session:
+    given = session.service_checks
     return wire.Session(
         id=session.id,
         name=session.name,
@@ -147,7 +152,7 @@ def _view(session: Session) -> wire.Session:
         behavior=session.behavior.value,
         ttl=session.ttl,
         node_checks=list(session.node_checks),
-        service_checks=[wire.SessionCheck(id=i, namespace=n) for i, n in session.service_checks] or None,
+        service_checks=None if given is None else [wire.SessionCheck(id=i, namespace=n) for i, n in given],
         create_index=session.stamp.created,
         modify_index=session.stamp.modified,
     )

@@ -23,7 +23,7 @@ def save(state: State, request: Request) -> Answer:
     """What there is now, but for what this agent itself looks after, which it would put back anyway."""
     require_datacenter(state, request.params)
     tables = state.tables
-    index = (b"x-consul-index", b"%d" % tables.index)
+    index = (b"X-Consul-Index", b"%d" % tables.index)
     return Answer(200, packed(Snapshot(tables.index, list(tables.saved()))), _GZIP, (index, *KNOWN_LEADER))
 
 

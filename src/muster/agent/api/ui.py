@@ -63,7 +63,8 @@ def services(state: State, request: Request) -> Query:
 
     def body() -> bytes:
         chosen = (
-            [entry for entry in state.catalog.entries(name) if wanted(entry)] for name in state.catalog.services()
+            [entry for entry in state.catalog.entries(name) if entry.service.name == name and wanted(entry)]
+            for name in state.catalog.services()
         )
         return encode([_summary(entries) for entries in chosen if entries])
 

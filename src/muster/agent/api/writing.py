@@ -12,8 +12,8 @@ import msgspec
 from muster.agent.api.answer import JSON, TEXT, Answer
 from muster.http.prompt import Reply
 
-VARY: Final = (b"vary", b"accept-encoding")
-_GZIPPED: Final = (b"content-encoding", b"gzip")
+VARY: Final = (b"Vary", b"Accept-Encoding")
+_GZIPPED: Final = (b"Content-Encoding", b"gzip")
 _KEPT_BODY: Final = 64 << 10
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -31,9 +31,9 @@ def written(answer: Answer, *, gzip: bool, pretty: bool) -> Answer:
 
 def headers_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Its headers with those that tell of its body."""
-    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+    headers = [*answer.headers, (b"Content-Length", b"%d" % len(answer.body))]
     if answer.content_type:
-        headers.append((b"content-type", answer.content_type))
+        headers.append((b"Content-Type", answer.content_type))
     return headers
 
 

@@ -8,7 +8,7 @@ Names of nodes and services match without regard to case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -32,6 +32,10 @@ class Entry(NamedTuple):
 
 class UnknownService(Exception):
     """A check was written for an instance that its node does not have."""
+
+
+class NoCheckId(Exception):
+    """A check was written without an id."""
 
 
 class NameTaken(Exception):
@@ -62,13 +66,14 @@ class Catalog:
         """Write a node, an instance and checks.
 
         What is not named stays as it is; a node whose id is known under another name takes its place. Raises
-        UnknownService for a check of an instance that its node does not have, NameTaken, and KeyError for a node that
-        was never written; nothing is written then.
+        UnknownService for a check of an instance that its node does not have, NoCheckId, NameTaken, and KeyError for a
+        node that was never written; nothing is written then.
         """
         checks = tuple(checks)
         if node is not None:
             self._require_name(node)
-        self._require_services(service, checks)
+        for check in checks:
+            self._require_sound(check, service)
         if node is not None:
             self._writing.put_node(write, node)
         if service is not None:
@@ -114,13 +119,16 @@ class Catalog:
         """Every node, by name."""
         return [row for _, row in sorted(self._nodes.rows())]
 
-    def services(self) -> dict[str, list[str]]:
-        """Every name, with the tags in use by its instances."""
-        names: dict[str, list[str]] = {}
-        for name in sorted(self._services.names()):
-            rows = self._services.named(name)
-            names[rows[0].name] = list(dict.fromkeys(tag for row in rows for tag in row.tags))
-        return names
+    def services(self, on: Container[str] | None = None) -> dict[str, list[str]]:
+        """Every name as it is written, with the tags in use by its instances: `Web` and `web` are two here.
+
+        With `on`, names of nodes in lower case, of the instances there alone.
+        """
+        tags: dict[str, dict[str, None]] = {}
+        for (node, _), row in self._services.rows():
+            if on is None or node in on:
+                tags.setdefault(row.name, {}).update(dict.fromkeys(row.tags))
+        return {name: list(tags[name]) for name in sorted(tags)}
 
     def index_of(self, name: str) -> int:
         """The index of a service, of a name without instances too."""
@@ -201,12 +209,13 @@ class Catalog:
         if name not in self._nodes:
             raise KeyError(name)
 
-    def _require_services(self, service: ServiceRow | None, checks: tuple[CheckRow, ...]) -> None:
-        for check in checks:
-            if not check.service_id or (service and (service.node, service.id) == (check.node, check.service_id)):
-                continue
-            if self._services.get(check.node, check.service_id) is None:
-                raise UnknownService(check.service_id)
+    def _require_sound(self, check: CheckRow, service: ServiceRow | None) -> None:
+        """`service` is written with it."""
+        with_it = service is not None and (service.node, service.id) == (check.node, check.service_id)
+        if check.service_id and not with_it and self._services.get(check.node, check.service_id) is None:
+            raise UnknownService(check.service_id)
+        if not check.id:
+            raise NoCheckId
 
     def _require_name(self, node: NodeRow) -> None:
         """As in Consul the name of a node that is not known to be alive is free to be taken over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from muster.agent.catalog.catalog import Entry
 from muster.agent.catalog.rows import CheckRow, NodeRow, ServiceRow
@@ -116,6 +117,12 @@ def service_entry(entry: Entry) -> wire.ServiceEntry:
         service=node_service(entry.service),
         checks=[health_check(check) for check in entry.checks],
     )
+
+
+def null_tags(entry: wire.ServiceEntry) -> wire.ServiceEntry:
+    """The same with null for tags where there are none, as Consul tells of them where it reads its tables directly."""
+    checks = [replace(check, service_tags=check.service_tags or None) for check in entry.checks or ()]
+    return replace(entry, service=replace(entry.service, tags=entry.service.tags or None), checks=checks)
 
 
 def _addresses(row: ServiceRow) -> dict[str, wire.ServiceAddress] | UnsetType:

@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterable
 
 from muster.agent.catalog.rows import CheckRow
 from muster.agent.catalog.topics import Topic, checks_on, node_of
-from muster.agent.checks.definition import CheckDefinition
+from muster.agent.checks.definition import CheckDefinition, Kind
 from muster.agent.checks.state import OUTPUT_LIMIT, Result
 from muster.model.check import Health
+
+_LONGEST_OF_ALIAS = 2 * OUTPUT_LIMIT
+"""Characters. It leaves a check's output whole, with what was captured of it, behind a few aliases."""
 
 
 def judged(checks: Iterable[CheckRow], alias: CheckDefinition, check_id: str, *, exists: bool) -> Result:
     """What an alias is, by the checks of the node that it names. The first critical one decides, else the last warning.
 
     `exists`: the service that it names is on that node or, where it names none, the node is there. An alias does not
-    count itself: in Consul one that is a check of the node that it names stays critical for good. What is told is cut:
-    two that name each other would add to it without end.
+    count itself: in Consul one that is a check of the node that it names stays critical for good. What another alias
+    tells is cut: two that name each other would add to it without end.
     """
     found, health, output = False, Health.PASSING, "No checks found."
     for check in sorted(checks, key=lambda check: check.id):
@@ -28,14 +31,19 @@ def judged(checks: Iterable[CheckRow], alias: CheckDefinition, check_id: str, *,
             continue
         found = found or check.service_id == alias.target
         if check.status in (Health.CRITICAL, Health.WARNING):
-            health, output = Health(check.status), f'Aliased check "{check.name}" failing: {check.output}'
+            health, output = Health(check.status), _failing(check)
             if health is Health.CRITICAL:
                 break
         elif health is Health.PASSING:
             output = "All checks passing."
     if not found and not exists:
         return Result(Health.CRITICAL, _missing(alias))
-    return Result(health, output[:OUTPUT_LIMIT])
+    return Result(health, output)
+
+
+def _failing(check: CheckRow) -> str:
+    output = f'Aliased check "{check.name}" failing: {check.output}'
+    return output[:_LONGEST_OF_ALIAS] if check.type == Kind.ALIAS else output
 
 
 def _missing(alias: CheckDefinition) -> str:

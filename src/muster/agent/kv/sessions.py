@@ -44,13 +44,13 @@ class Session:
     ttl: str = ""
     ttl_seconds: float = 0.0
     node_checks: tuple[str, ...] = ()
-    service_checks: tuple[tuple[str, str], ...] = ()
+    service_checks: tuple[tuple[str, str], ...] | None = None
     stamp: Stamp = field(default=NO_STAMP, compare=False)
 
     @property
     def check_ids(self) -> tuple[str, ...]:
         """The checks that end it."""
-        return (*self.node_checks, *(check_id for check_id, _ in self.service_checks))
+        return (*self.node_checks, *(check_id for check_id, _ in self.service_checks or ()))
 
 
 class BadSession(Exception):

@@ -94,7 +94,8 @@ class Proxy:
         self._following = Following(upstream, waiters, tasks, self._linger)
         stack.callback(self._following.close)
         app = App(upstream, self._following)
-        self._bound = await stack.enter_async_context(serving(app, self._http, limits=_LIMITS, grace=_GRACE))
+        server = serving(app, self._http, limits=_LIMITS, grace=_GRACE, capitals=True)
+        self._bound = await stack.enter_async_context(server)
         stack.callback(waiters.close)
         if self.address == str(upstream):
             raise BadConfiguration(f"{self._config} is the proxy itself: name the agent that it stands before")
