@@ -80,7 +80,7 @@ def masked(value: Any) -> Any:
 
 @pytest.fixture
 async def both(consul_server: str, agent: Agent, ask: Any) -> AsyncIterator[Both]:
-    """Both have had keys, sessions and config entries: a table that was never written has another index than an empty one.
+    """Both have had keys, sessions and config entries: one never written has another index than an empty one.
 
     What a test registers is removed from the real one, which others share.
     """
