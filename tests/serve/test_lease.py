@@ -102,3 +102,24 @@ def test_no_directory_at_all_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadConfiguration, match="no place for their lock files"):
         Lease("orders", PORT, {"MUSTER_RUNTIME_DIR": str(tmp_path / "file")})
+
+
+def test_what_others_at_the_same_socket_know_can_be_read_before_joining(join: Join, tmp_path: Path) -> None:
+    def begins(inode: int) -> Lease:
+        return Lease("orders", Listener(PORT.host, PORT.port, inode), {"MUSTER_RUNTIME_DIR": str(tmp_path)})
+
+    assert begins(77).known() is None
+    other, instance_id = join()
+    other.hold()
+    other.tell(True)
+    known = begins(77).known()
+    assert known is not None and (known.id, known.registered, known.tls) == (instance_id, True, False)
+    assert begins(78).known() is None, "another run at the same address"
+    assert begins(0).known() is None, "a socket that was not seen"
+
+
+def test_joining_again_changes_nothing(join: Join) -> None:
+    lease, instance_id = join()
+    assert lease.join(lambda: "another") == instance_id
+    assert lease.leave(stays=False)
+    assert lease.told() is None

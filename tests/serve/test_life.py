@@ -157,6 +157,32 @@ async def test_being_cancelled_once_more_while_it_deregisters_still_does(stage: 
     assert stage.log[-3:] == ["deregistered", "stop 0.00", "after_stop"]
 
 
+async def test_a_registry_that_is_away_at_the_stop_and_comes_back_loses_the_entry(stage: Stage, registrar: Any) -> None:
+    async with stage.running():
+        registrar.answer = lambda _: RegistryUnavailable("refused")
+        asyncio.get_running_loop().call_later(1.5, lambda: setattr(registrar, "answer", lambda _: None))
+    assert registrar.done[-2:] == ["beat critical", "deregister"]
+    assert stage.at("deregistered") - stage.at("before_stop") == pytest.approx(1.5, abs=0.3)
+    assert stage.at("stop 2.50") - stage.at("before_stop") == pytest.approx(2.0)
+
+
+async def test_a_registry_that_answers_once_the_drain_is_over_is_asked_at_the_end(stage: Stage, registrar: Any) -> None:
+    async with stage.running():
+        stage.busy = 1.0
+        registrar.hangs = True
+        asyncio.get_running_loop().call_later(3.5, lambda: setattr(registrar, "hangs", False))
+    assert stage.log[-2:] == ["deregistered", "after_stop"]
+    assert stage.at("after_stop") - stage.at("before_stop") == pytest.approx(4.0)
+
+
+async def test_a_registry_that_never_answers_does_not_hold_up_the_stop(stage: Stage, registrar: Any) -> None:
+    async with stage.running():
+        stage.busy = 10.0
+        registrar.hangs = True
+    assert "deregistered" not in stage.log
+    assert stage.at("after_stop") - stage.at("before_stop") == pytest.approx(4.75)
+
+
 async def test_who_was_never_known_need_not_drain(stage: Stage, registrar: Any) -> None:
     registrar.answer = lambda _: RegistryUnavailable("refused")
     async with stage.running():

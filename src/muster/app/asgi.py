@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Unpack
 
 import msgspec
 
+from muster.app.given import check_given
 from muster.app.joining import Joining, Options, joining
 from muster.app.presence import Presence
 from muster.app.retiring import requests_to_serve
@@ -20,8 +22,9 @@ from muster.http.typed.health import Reply, health_of
 from muster.http.typed.problem import Headers
 from muster.model.errors import MusterError
 from muster.rpc.identity import DEFAULT_PATH, HEADER
+from muster.serve.lease import Shared
 from muster.serve.listeners import Listener
-from muster.serve.reach import Reach
+from muster.serve.reach import Reach, by_http
 from muster.watch.background import background_tasks
 
 log = logging.getLogger("muster.serve")
@@ -40,9 +43,11 @@ def asgi(app: App, name: str, **options: Unpack[Options]) -> App:
     that share a port are one instance. Everything else is the application's: requests, websockets, its lifespan.
 
     The server has to run lifespans, as all do unless told otherwise. Raises Rejected for a name or label that no
-    registry takes; a setting that cannot be used makes the start fail.
+    registry takes, BadConfiguration for an argument of another type; a setting that cannot be used makes the start
+    fail.
     """
-    return Wrapped(app, joining(name, options, DEFAULT_PATH))
+    check_given("asgi", {"app": app})
+    return Wrapped(app, joining("asgi", name, options, DEFAULT_PATH))
 
 
 class Wrapped:
@@ -58,13 +63,14 @@ class Wrapped:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._requests is not None:
+            asked = self._asked(scope) if self._health in scope["path"] else None
+            if asked is None and self._requests is not None:
                 self._count()
-            if self._health in scope["path"] and (asked := self._asked(scope)) is not None:
-                await _reply(await self._answer(asked), send)
-                return
             if self._presence is not None and self._presence.leaving and scope["http_version"].startswith("1"):
                 send = closing(send)
+            if asked is not None:
+                await _reply(await self._answer(asked), send)
+                return
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
@@ -87,11 +93,11 @@ class Wrapped:
     async def _answer(self, asked: str) -> Reply:
         presence = self._presence
         if asked and presence is not None:
-            await _known(presence)
+            await _known(presence, asked[1:])
         if presence is None or presence.health is None:
             return _nobody_yet(self._joining.label.name, presence.why if presence else "lifespan has not begun")
-        if presence.leaving and asked == f"/{presence.id}" and presence.goes_on:
-            return _others_go_on(presence.id)
+        if asked == f"/{presence.id}" and presence.vouched:
+            return _vouched(presence.id)
         reply = health_of(f"{DEFAULT_PATH}{asked}", presence.id, presence.health)
         assert reply is not None
         return reply
@@ -105,7 +111,7 @@ class Wrapped:
             return
         self._requests = requests_to_serve(receive)
         async with background_tasks() as tasks:
-            presence = self._presence = Presence(self._joining, self._seek, _proof)
+            presence = self._presence = Presence(self._joining, self._seek, _proof, self._same)
             lifespan = Lifespan(self._app, lambda: presence.start(tasks), presence.end)
             try:
                 await lifespan(scope, receive, send)
@@ -114,6 +120,9 @@ class Wrapped:
 
     async def _seek(self, listener: Listener) -> Reach | None:
         return await reach_of_named(listener, self._health, self._joining.label.name)
+
+    def _same(self, known: Shared) -> Reach:
+        return replace(by_http(self._health, None), tls=known.tls)
 
 
 async def _proof(listener: Listener, reach: Reach, instance_id: str) -> None:
@@ -124,8 +133,12 @@ async def _proof(listener: Listener, reach: Reach, instance_id: str) -> None:
         raise NotHealthy(f"{url} is answered by {who or 'nobody'}, not by {instance_id}")
 
 
-async def _known(presence: Presence) -> None:
-    """A process that shares a port is asked for the others' id before it knows it: a 404 would take all of them out."""
+async def _known(presence: Presence, asked: str) -> None:
+    """A process that shares a port is asked for the others' id before it knows it: a 404 would take all of them out.
+
+    It takes over what they know. Where that is nothing, it waits for what it finds out itself.
+    """
+    presence.adopt(asked)
     try:
         async with asyncio.timeout(STARTING):
             await presence.checked.wait()
@@ -138,9 +151,9 @@ def _nobody_yet(name: str, why: str) -> Reply:
     return 503, _headers(name), msgspec.json.encode({"status": "NOT_SERVING", "id": "", "why": why})
 
 
-def _others_go_on(instance_id: str) -> Reply:
-    """One of several processes leaves; the instance that they are stays."""
-    why = "this process leaves, others serve"
+def _vouched(instance_id: str) -> Reply:
+    """One of several processes begins or leaves; the instance that they are is there."""
+    why = "this process begins or leaves, others serve"
     return 200, _headers(instance_id), msgspec.json.encode({"status": "SERVING", "id": instance_id, "why": why})
 
 

@@ -25,7 +25,7 @@ from muster.watch.background import background_tasks
 
 def line(name: str, options: Options) -> str:
     """What to write to a companion first. Raises Rejected and BadConfiguration for what cannot be used."""
-    joining(name, options).check()
+    joining("hooks", name, options).check()
     timing = options.get("timing") or Timing()
     numbers = {field: getattr(timing, field) for field in timing.__slots__}
     return json.dumps({**options, "name": name, "timing": numbers, "tags": list(options.get("tags", ()))}) + "\n"
@@ -39,7 +39,7 @@ def _read(said: str) -> tuple[str, Options]:
 
 async def keep(name: str, options: Options, told: asyncio.StreamReader) -> None:
     """Registered until `told` says something, or ends."""
-    joins = joining(name, options)
+    joins = joining("hooks", name, options)
     async with background_tasks() as tasks:
         presence = Presence(joins, partial(reach_of, health=joins.health), unproven)
         presence.start(tasks)

@@ -106,13 +106,13 @@ class Front:
             except (MusterError, TimeoutError) as error:
                 log.warning("%s is left in the registry until it expires: %s", each.instance.id, error or "no answer")
 
-    async def leave(self, limit: float) -> None:
-        """Take the shared instance out of the registry within `limit` seconds. Raises nothing."""
+    async def leave(self, limit: float) -> bool:
+        """Take the shared instance out of the registry within `limit` seconds; returns whether it is out. May be called
+        again. Raises nothing."""
         async with self._one_by_one:
             self._left = True
             await self._keep_no_more()
-        if self._membership is not None:
-            await self._membership.leave(limit)
+        return self._membership is None or await self._membership.leave(limit)
 
     async def _listen(self, wanted: Wanted) -> Given:
         try:

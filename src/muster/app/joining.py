@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
+from muster.app.given import check_given, check_known, several
 from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer
 from muster.model.instance import split_host_port
@@ -91,17 +92,19 @@ class Joining:
             open_registry(self.registry)
 
 
-def joining(name: str, options: Options, health: str = "") -> Joining:
-    """`health`: the path where none was given. Raises Rejected for a name or label that no registry takes. No I/O."""
-    tags, health = options.get("tags", ()), options.get("health", health)
-    if isinstance(tags, str):
-        raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
+def joining(where: str, name: str, options: Options, health: str = "") -> Joining:
+    """`where`: the function that was called. `health`: the path where none was given. No I/O.
+
+    Raises Rejected for a name or label that no registry takes, BadConfiguration for an argument of another type, and
+    TypeError for one that there is not.
+    """
+    check_known(where, options, Options.__optional_keys__)
+    check_given(where, {"name": name, **options})
+    tags, health = several(options.get("tags", ())), options.get("health", health)
     if health and (not health.startswith("/") or health.endswith("/")):
         raise Rejected(f"health={health!r}: expected a path as {DEFAULT_PATH}")
-    metadata = dict(options.get("metadata", {}))
-    label = Label(
-        name, options.get("version", ""), tuple(tags), metadata, options.get("weight", 1), options.get("zone", "")
-    )
+    metadata = dict(options.get("metadata") or {})
+    label = Label(name, options.get("version", ""), tags, metadata, options.get("weight", 1), options.get("zone", ""))
     timing = options.get("timing") or Timing()
     compose(label, new_id(name), ("", 1), (), timing, by_http(health or DEFAULT_PATH, None))
     return Joining(

@@ -33,7 +33,7 @@ def lifespan(name: str, **options: Unpack[Options]) -> Callable[[object], Abstra
 
     Raises Rejected for a name or label that no registry takes, and when it is entered BadConfiguration.
     """
-    joins = joining(name, options)
+    joins = joining("lifespan", name, options)
 
     @asynccontextmanager
     async def joined(app: object = None) -> AsyncIterator[None]:

@@ -1,6 +1,7 @@
 """An application in the registry, while a server that is not muster's serves it.
 
     the server starts, the port is found, the application answers there, it registers
+    (the port is known at once where other processes have found it, and registered)
     ... until SIGTERM, SIGINT or the end of the server ...
     deregister, drain, hand the signal on to the server
 
@@ -15,8 +16,8 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Container, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 from muster.app.joining import LISTEN, Joining
@@ -33,10 +34,11 @@ from muster.serve.entry import compose, new_id
 from muster.serve.health import HealthState, Report
 from muster.serve.hooks import Hooks
 from muster.serve.interposed import interposed
-from muster.serve.lease import Lease
+from muster.serve.lease import Lease, Shared
 from muster.serve.life import DEREGISTER_LIMIT, Failures, live
 from muster.serve.lifecycle import Phase
 from muster.serve.listeners import Listener, listeners, parent_has
+from muster.serve.mode import Mode
 from muster.serve.reach import Reach
 from muster.serve.reporting import report
 from muster.serve.sharing import SharedRegistrar
@@ -59,6 +61,9 @@ Seek = Callable[[Listener], Awaitable[Reach | None]]
 Proof = Callable[[Listener, Reach, str], Awaitable[None]]
 """The register check: raises unless the instance with that id answers there."""
 
+Same = Callable[[Shared], Reach]
+"""How the application is reached where others that serve it at the same socket have registered it."""
+
 
 class Presence:
     """One run of an application under a server. For one event loop.
@@ -67,17 +72,20 @@ class Presence:
     says what is missing.
     """
 
-    def __init__(self, joining: Joining, seek: Seek, proof: Proof) -> None:
+    def __init__(self, joining: Joining, seek: Seek, proof: Proof, same: Same | None = None) -> None:
         self.id = ""
         self.health: HealthState | None = None
         self.why = "looking for the port that the server listens at"
         self.leaving = False
         self.checked = asyncio.Event()
-        """Set once the register check has passed, so that calls are welcome, or will not be made any more."""
+        """Set once the register check has passed, here or at others, so that calls are welcome, or will not be made any
+        more."""
         self._joining = joining
         self._lease: Lease | None = None
         self._seek = seek
         self._proof = proof
+        self._same = same
+        self._adopted: tuple[Listener, Reach] | None = None
         self._signalled = False
         self._retiring = False
         self._end = asyncio.Event()
@@ -92,6 +100,7 @@ class Presence:
         Nothing is raised into `tasks`: a server goes on without its registration, and the health path says why.
         """
         self._ended.clear()
+        self.adopt()
         tasks.create_task(self._survive(), name="muster: keep registered")
 
     async def end(self) -> None:
@@ -107,8 +116,32 @@ class Presence:
         if self._ended.is_set():
             signal.raise_signal(signal.SIGTERM)
         else:
+            self._over.set()
             self._begin_to_end()
-            asyncio.get_running_loop().call_later(RETIREMENT, self._over.set)
+
+    def adopt(self, asked: str = "") -> None:
+        """Be the instance that others are at the same socket, from now on, if they have registered it: they have proven
+        that the application answers there. `asked`: an id that somebody has asked for here, which proves it too.
+
+        Reads a small file for each listener, unless the id is known already.
+        """
+        if self.id or self._end.is_set() or self._same is None or self._joining.mode is not Mode.SELF:
+            return
+        for listener in self._candidates():
+            lease = Lease(self._joining.label.name, listener)
+            known = lease.known()
+            if known is not None and (known.registered or known.id == asked):
+                self._adopted = listener, self._same(known)
+                self._known_as(self._join(lease, known.tls))
+                self._stop_looking()
+                return
+
+    @property
+    def vouched(self) -> bool:
+        """Whether others serve as the instance whatever becomes of this process, which begins or leaves."""
+        if self.leaving:
+            return self.goes_on
+        return self._adopted is not None and self.health is not None and not self.health.reports.value.serving
 
     async def leave(self) -> None:
         """As `end`, while the server still takes calls: clients get the time to notice."""
@@ -117,6 +150,9 @@ class Presence:
 
     def _begin_to_end(self) -> None:
         self._end.set()
+        self._stop_looking()
+
+    def _stop_looking(self) -> None:
         if self._finding is not None:
             self._finding.reschedule(asyncio.get_running_loop().time())
 
@@ -142,14 +178,26 @@ class Presence:
                 signal.raise_signal(signal.SIGTERM)
 
     async def _run(self) -> None:
-        """All of it, to the closing of the registry: servers cancel what is left once `end` has returned."""
+        """All of it, to the closing of the registry: servers cancel what is left once `end` has returned.
+
+        Signals are taken before anything else is waited for: the process gets calls from the moment that its id is
+        known, and a server that hears of a signal first would cut them off.
+        """
         inherited = listeners()
-        async with home(self._joining.registry, self._joining.mode) as kept_at:
-            if (found := await self._found()) is not None:
-                await self._stay(kept_at, *found)
-            else:
-                for listener in inherited:
-                    await self._leave_unseen(kept_at, listener)
+        if (found := await self._found()) is not None:
+            close_port = port_closer()
+            with event_interposed(self._begin_to_end), interposed(self._signal):
+                if self._adopted is not None:
+                    self.checked.set()
+                async with self._home() as kept_at:
+                    await self._stay(kept_at, close_port, *found)
+            return
+        async with self._home() as kept_at:
+            for listener in inherited:
+                await self._leave_unseen(kept_at, listener)
+
+    def _home(self) -> AbstractAsyncContextManager[Home]:
+        return home(self._joining.registry, self._joining.mode)
 
     async def _leave_unseen(self, kept_at: Home, listener: Listener) -> None:
         """Stopped before the application answered: those that it was to replace may have left the entry to it."""
@@ -164,22 +212,24 @@ class Presence:
             except (MusterError, TimeoutError) as error:
                 log.warning("%s is left in the registry until it expires: %s", instance_id, error or "no answer")
 
-    async def _stay(self, kept_at: Home, listener: Listener, reach: Reach) -> None:
+    async def _stay(self, kept_at: Home, close_port: Callable[[], None], listener: Listener, reach: Reach) -> None:
         joining = self._joining
-        with self._joined(listener, kept_at.registrar) as (instance_id, registrar):
+        with self._joined(listener, kept_at.registrar, reach.tls) as (instance_id, registrar):
             entry = await self._entry(kept_at, listener, reach, instance_id)
-            gate = partial(self._proof, listener, reach, instance_id)
-            observe = partial(self._observe, port_closer())
+            gate = partial(self._proof, listener, reach, instance_id) if self._adopted is None else _proven
             kept = Kept(entry, gate, False, Checks(()), joining.timing)
-            with (
-                kept_at.member(kept, registrar) as membership,
-                event_interposed(self._begin_to_end),
-                interposed(self._signal),
-            ):
-                report(membership, entry.instance, observe)
-                health = self._known_as(instance_id)
-                async with live(_Server(), membership, health, Hooks(), joining.timing, Failures(), self._over):
+            with kept_at.member(kept, registrar) as membership:
+                report(membership, entry.instance, partial(self._observe, close_port))
+                health = self.health or self._known_as(instance_id)
+                server = _Server(partial(self._retired, close_port))
+                async with live(server, membership, health, Hooks(), joining.timing, Failures(), self._over):
                     await self._end.wait()
+
+    async def _retired(self, close_port: Callable[[], None]) -> None:
+        """Before the server of a process that is replaced stops: connections that it has taken have their answers."""
+        if self._retiring:
+            close_port()
+            await asyncio.sleep(RETIREMENT)
 
     async def _entry(self, kept_at: Home, listener: Listener, reach: Reach, instance_id: str) -> Registration:
         joining, registrar = self._joining, kept_at.registrar
@@ -200,15 +250,15 @@ class Presence:
 
     async def _found(self) -> tuple[Listener, Reach] | None:
         """Where the application answers; None where the server has stopped before it did."""
-        if self._end.is_set():
-            return None
-        try:
-            async with asyncio.timeout(None) as self._finding:
-                return await self._find()
-        except TimeoutError:
-            return None
-        finally:
-            self._finding = None
+        if self._adopted is None and not self._end.is_set():
+            try:
+                async with asyncio.timeout(None) as self._finding:
+                    return await self._find()
+            except TimeoutError:
+                pass  # nobody needs to look any more
+            finally:
+                self._finding = None
+        return self._adopted
 
     async def _find(self) -> tuple[Listener, Reach]:
         clock = asyncio.get_running_loop().time
@@ -217,6 +267,7 @@ class Presence:
             for listener in self._candidates():
                 if (reach := await self._seek(listener)) is not None:
                     return listener, reach
+            self.adopt()
             if clock() > begun + PATIENCE and pause < LATER:
                 pause = LATER
                 self.why = self._not_found()
@@ -238,19 +289,25 @@ class Presence:
         )
 
     @contextmanager
-    def _joined(self, listener: Listener, registrar: Registrar | None) -> Iterator[tuple[str, Registrar | None]]:
+    def _joined(
+        self, listener: Listener, registrar: Registrar | None, tls: bool = False
+    ) -> Iterator[tuple[str, Registrar | None]]:
         """The id, and the registrar to use: shared with the other processes at this port."""
         name = self._joining.label.name
         if registrar is None:
             yield new_id(name), None
             return
-        lease = self._lease = Lease(name, listener)
+        lease = self._lease if self._lease and self._adopted else Lease(name, listener)
         stays = partial(self._stays, listener)
-        instance_id = lease.join(partial(new_id, name))
+        instance_id = self._join(lease, tls)
         try:
             yield instance_id, SharedRegistrar(registrar, lease, stays)
         finally:
             lease.leave(stays())
+
+    def _join(self, lease: Lease, tls: bool) -> str:
+        self._lease = lease
+        return lease.join(partial(new_id, self._joining.label.name), tls)
 
     def _stays(self, listener: Listener) -> bool:
         return replaced(self._signalled, parent_has(listener), sys.modules)
@@ -287,11 +344,18 @@ def replaced(signalled: bool, parent_listens: bool | None, modules: Container[st
     return bool(parent_listens) and not signalled and "hypercorn" not in modules
 
 
+@dataclass(frozen=True, slots=True)
 class _Server:
     """The server as a transport of `live`: it serves already, and stops when the signal reaches it."""
+
+    stopping: Callable[[], Awaitable[None]]
 
     async def serve(self) -> None:
         pass
 
     async def stop(self, grace: float) -> None:
-        pass
+        await self.stopping()
+
+
+async def _proven() -> None:
+    """The register check where others have made it."""

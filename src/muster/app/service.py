@@ -7,9 +7,10 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Never, Self, TypeVar
 
 from muster.app.doors import Door, checked, doors
+from muster.app.given import check_given, several
 from muster.app.handlers import Handlers, Lifespan, Made
 from muster.app.keeping import Home, Kept, home
 from muster.app.mount import Mount
@@ -17,7 +18,7 @@ from muster.app.part import ALONE, Part
 from muster.grpc.offered import Adder, Offered
 from muster.grpc.server import GRPCServer
 from muster.grpc.typed import TypedHandlers
-from muster.model.errors import Rejected
+from muster.model.errors import BadConfiguration, Rejected
 from muster.model.events import Observer
 from muster.model.instance import GRPC, Instance, join_host_port
 from muster.model.service import Registration
@@ -70,7 +71,8 @@ class Service:
     `interceptors` are grpc.aio server interceptors; health checks do not pass through them.
     `observe` hears what becomes of the registration; without it, log lines tell.
 
-    Raises Rejected for a name or label that no registry takes.
+    Raises Rejected for a name or label that no registry takes, and BadConfiguration, which is one, for an argument of
+    another type.
     """
 
     def __init__(
@@ -95,7 +97,8 @@ class Service:
         interceptors: Iterable[object] = (),
         observe: Observer | None = None,
     ) -> None:
-        self._label = Label(name, version, _tags(tags), dict(metadata or {}), weight, zone)
+        check_given("Service", locals())  # which are its arguments so far
+        self._label = Label(name, version, several(tags), dict(metadata or {}), weight, zone)
         self._registry = registry
         self._listen = (host, port)
         self._advertise = advertise
@@ -147,10 +150,11 @@ class Service:
         """Host an ASGI application (FastAPI, Starlette, Django) by HTTP, beside what else the service offers.
 
         It gets every request that is not a handler's, nor about health; websockets are refused. Its lifespan begins
-        after the service's own and ends before it. Before the start. Raises Rejected for a second one; `running` raises
-        LifespanFailed where it cannot start.
+        after the service's own and ends before it. Before the start. Raises Rejected for a second one, and for what is
+        none; `running` raises LifespanFailed where it cannot start.
         """
         self._not_running()
+        check_given("mount", {"app": app})
         self._mount.set(app)
 
     def lifespan(self, function: L) -> L:
@@ -193,7 +197,9 @@ class Service:
         self._hooks.register_check.append(check)
         return check
 
-    def check(self, *, every: float = 10.0, level: str = "critical", timeout: float = 5.0) -> Callable[[H], H]:
+    def check(
+        self, *nothing: Never, every: float = 10.0, level: str = "critical", timeout: float = 5.0
+    ) -> Callable[[H], H]:
         """Run a function every so many seconds, and say in the registry and at the health path what it finds.
 
             @service.check(every=30)
@@ -203,8 +209,13 @@ class Service:
         It fails by raising, by returning False, or by taking longer than `timeout` seconds; then the instance is
         critical, or with level="warning" a warning, which many readers other than muster's clients take for critical.
         What it raises is shown to whoever asks. The instance registers once all critical checks have passed. A function
-        that is not async runs on a thread of its own. Raises Rejected for a second check of the same name.
+        that is not async runs on a thread of its own. Raises Rejected for a second check of the same name, and
+        where the parentheses are missing.
         """
+        if nothing:
+            raise BadConfiguration(
+                "@service.check needs parentheses: write @service.check() or @service.check(every=30)"
+            )
 
         def add(function: H) -> H:
             name = getattr(function, "__name__", "") or type(function).__name__
@@ -412,9 +423,3 @@ class _Run:
     checks: Checks
     membership: Member
     transport: Transport
-
-
-def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise Rejected(f"tags={tags!r}: expected several, as in [{tags!r}]")
-    return tuple(tags)

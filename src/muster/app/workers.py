@@ -84,9 +84,11 @@ class Workers:
         budget = Budget(self._timing.stop)
         try:
             spare = budget.left(keep=self._timing.drain)
-            await self._front.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, spare)))
+            left = await self._front.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, spare)))
             self.supervisor.stop(budget.left())
             await self.supervisor.over.wait()
+            if not left:
+                await self._front.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, budget.left())))
         except asyncio.CancelledError:
             self.supervisor.hurry()
             await self.supervisor.over.wait()

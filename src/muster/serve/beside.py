@@ -57,13 +57,14 @@ class Beside:
         """As Membership.keep. When it is cancelled, the membership stops soon, which `leave` waits for."""
         await asyncio.wrap_future(self._thread.start(self._keep()))
 
-    async def leave(self, limit: float) -> None:
+    async def leave(self, limit: float) -> bool:
         """As Membership.leave."""
         try:
             async with within(limit + MARGIN):
-                await asyncio.wrap_future(self._thread.start(self._membership.leave(limit)))
+                return await asyncio.wrap_future(self._thread.start(self._membership.leave(limit)))
         except TimeoutError:
             log.warning("the thread that writes to the registry does not answer; the instance may be left there")
+            return False
 
     async def _keep(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -20,6 +20,7 @@ from typing import cast
 
 from muster.model.check import CheckState, Health
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check
 from muster.serve.hooks import Hook
 from muster.watch.background import background_tasks
 from muster.watch.latest import Latest
@@ -42,6 +43,8 @@ class UserCheck:
 
     def __post_init__(self) -> None:
         """Raises BadConfiguration for times and levels that cannot be."""
+        check("check(every=", self.every, "float")
+        check("check(timeout=", self.timeout, "float")
         if not (self.every > 0 and self.timeout > 0):
             raise BadConfiguration(f"check {self.name!r}: every and timeout must be above 0 seconds: {self}")
         if self.level is Health.PASSING:

@@ -31,12 +31,13 @@ RUNTIME = "MUSTER_RUNTIME_DIR"
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the processes know of their registration. `inode`: of the socket that it was made for; a new one at the
-    same address is another run. `why`: what keeps it from being registered."""
+    same address is another run. `why`: what keeps it from being registered. `tls`: whether it is spoken there."""
 
     id: str
     inode: int
     registered: bool = False
     why: str = ""
+    tls: bool = False
 
 
 class Lease:
@@ -51,20 +52,27 @@ class Lease:
         self._members: int | None = None
         self._holder: int | None = None
 
-    def join(self, new_id: Callable[[], str]) -> str:
-        """Become one of them; returns the id of the instance that they are together, a new one for the first.
+    def join(self, new_id: Callable[[], str], tls: bool = False) -> str:
+        """Become one of them, or stay it; returns the id of the instance that they are together, a new one for the
+        first, who tells the others of `tls`.
 
         Raises BadConfiguration where there is no place for the files.
         """
         with self._state() as state:
-            self._members = _opened(self._directory / "members")
+            if self._members is None:
+                self._members = _opened(self._directory / "members")
             alone = _locked(self._members, fcntl.LOCK_EX)
             known = _read(state)
             if known is None or (alone and (known.inode != self._inode or not self._inode)):
-                known = Shared(new_id(), self._inode)
+                known = Shared(new_id(), self._inode, tls=tls)
                 _write(state, known)
             fcntl.flock(self._members, fcntl.LOCK_SH)
             return known.id
+
+    def known(self) -> Shared | None:
+        """What those who serve at this very socket are, or were that left it to the next; None if nobody has."""
+        told = self.told()
+        return told if told is not None and self._inode and told.inode == self._inode else None
 
     def hold(self) -> bool:
         """Become the one who registers for all, or stay it. False while another one is."""

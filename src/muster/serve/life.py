@@ -17,18 +17,24 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from muster.model.events import RegistrationState
 from muster.serve import hooks as run
 from muster.serve.health import HealthState
 from muster.serve.hooks import Hooks
 from muster.serve.lifecycle import Phase
-from muster.serve.membership import Member
+from muster.serve.membership import ATTEMPT_LIMIT, Member
 from muster.serve.settings import Timing
 from muster.serve.within import within
+from muster.watch.background import background_tasks
 
 log = logging.getLogger("muster.serve")
 
 DEREGISTER_LIMIT = 1.0
-"""Seconds of the stop that a registry may take: plenty for one that lives, little lost on one that does not."""
+"""Seconds of the stop that are lost on a registry that does not answer: plenty for one that lives. A starved one is
+asked again while there is something else to wait for, and once more when there is not."""
+
+AGAIN = 0.25
+"""Seconds until a registry that has refused is asked again."""
 
 HURRIED_LIMIT = 0.25
 """The same where no time is left: a local agent needs a hundredth of it, and an orphan costs callers more."""
@@ -125,6 +131,7 @@ async def live(
     over = over or asyncio.Event()
     budget = Budget(timing.stop)
     async with (
+        _left(membership, budget),
         _serving(transport, health, budget),
         _draining(membership, budget, timing.drain, over),
         _kept(membership, health),
@@ -154,19 +161,48 @@ async def _draining(membership: Member, budget: Budget, drain: float, over: asyn
     finally:
         known = membership.known
         with budget.cut_short():
-            await _leave(membership, budget.left(keep=drain))
+            left = await _leave(membership, budget.left(keep=drain))
             if known:
                 with suppress(TimeoutError):
-                    async with within(min(drain, budget.left())):
+                    async with within(min(drain, budget.left())), _leaving(membership, left):
                         await over.wait()
 
 
-async def _leave(membership: Member, limit: float) -> None:
+async def _leave(membership: Member, limit: float) -> bool:
     try:
-        await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, limit)))
+        return await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, limit)))
     except asyncio.CancelledError:
         await membership.leave(HURRIED_LIMIT)
         raise
+
+
+@asynccontextmanager
+async def _leaving(membership: Member, left: bool) -> AsyncIterator[None]:
+    """While the body runs, go on trying to leave, unless that is done."""
+
+    async def leave() -> None:
+        while True:
+            if await membership.leave(ATTEMPT_LIMIT):
+                return
+            await asyncio.sleep(AGAIN)
+
+    async with background_tasks() as tasks:
+        leaving = None if left else tasks.create_task(leave(), name="muster: leave the registry")
+        try:
+            yield
+        finally:
+            if leaving is not None:
+                leaving.cancel()
+
+
+@asynccontextmanager
+async def _left(membership: Member, budget: Budget) -> AsyncIterator[None]:
+    """At the very end: one more attempt, if others have failed, in the time that is left."""
+    try:
+        yield
+    finally:
+        if membership.standing.value.state is RegistrationState.FAILING:
+            await membership.leave(max(HURRIED_LIMIT, min(DEREGISTER_LIMIT, budget.left())))
 
 
 @asynccontextmanager

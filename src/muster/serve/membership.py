@@ -51,7 +51,7 @@ class Member(Protocol):
 
     async def keep(self) -> None: ...
 
-    async def leave(self, limit: float) -> None: ...
+    async def leave(self, limit: float) -> bool: ...
 
 
 class Membership:
@@ -107,20 +107,22 @@ class Membership:
                     self.tried.set()
         self.tried.set()
 
-    async def leave(self, limit: float) -> None:
-        """Take the instance out of the registry within `limit` seconds. Only once `keep` was cancelled or has ended.
+    async def leave(self, limit: float) -> bool:
+        """Take the instance out of the registry within `limit` seconds; returns whether it is out. Only once `keep` was
+        cancelled or has ended. May be called again.
 
         Never raises: what could not be taken out is the registry's to forget, which its entry asks it to do.
         """
         if self._registrar is None:
-            return
+            return True
         try:
             async with within(limit), self._alone:
                 await self._resign(self._registrar, DRAINING)
         except Exception as error:
             self._left_behind(str(error) or f"no answer within {limit:.1f} s")
-        else:
-            self.standing.set(Standing(RegistrationState.DEREGISTERED))
+            return False
+        self.standing.set(Standing(RegistrationState.DEREGISTERED))
+        return True
 
     async def _pause(self, todo: Next) -> None:
         if not todo.prompt:

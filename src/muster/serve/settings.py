@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from types import NoneType
 
 from muster.model.errors import BadConfiguration
+from muster.model.typed import check_types, expect
 
 MIB = 1024 * 1024
 
@@ -42,7 +44,8 @@ class Timing:
     lagging: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises BadConfiguration for numbers that contradict each other."""
+        """Raises BadConfiguration for what is no number, and for numbers that contradict each other."""
+        check_types(self)
         if min(self.beat, self.reach, self.deregister_after) <= 0:
             raise BadConfiguration(f"beat, reach and deregister_after must be above 0 seconds: {self}")
         if not 0 <= self.drain <= self.stop:
@@ -91,7 +94,8 @@ class Limits:
     threads: int = 32
 
     def __post_init__(self) -> None:
-        """Raises BadConfiguration for a limit that lets nothing in."""
+        """Raises BadConfiguration for a limit that is none, or lets nothing in."""
+        check_types(self)
         if min(self.received, self.sent, self.threads, 1 if self.calls is None else self.calls) < 1:
             raise BadConfiguration(f"every limit must be at least 1: {self}")
 
@@ -110,6 +114,10 @@ class Second:
     port: int = 0
     advertise: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration."""
+        check_types(self)
+
 
 @dataclass(frozen=True, slots=True)
 class TLS:
@@ -121,3 +129,9 @@ class TLS:
     certificate: Path | str
     key: Path | str
     client_ca: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises BadConfiguration for what is no path. No I/O."""
+        for name, value in (("certificate", self.certificate), ("key", self.key)):
+            expect(f"TLS({name}=", value, (str, Path), "the path of a PEM file")
+        expect("TLS(client_ca=", self.client_ca, (str, Path, NoneType), "the path of a PEM file, or None")

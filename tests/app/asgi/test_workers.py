@@ -110,6 +110,30 @@ async def test_workers_that_come_and_go_under_load_are_one_registration(agent: A
         assert only_passing(seen) == {instance.id}
 
 
+async def test_uvicorns_workers_that_have_served_enough_leave_in_order(agent: Agent, tmp_path: Path) -> None:
+    """All at about the same time."""
+    async with gunicorn(agent, "-w 2 --max-requests 20", tmp_path) as (seen, _):
+        (instance,) = await seen.until(1)
+        async with calling(agent) as load:
+            await load.until(60, workers=6)
+        assert load.failed == []
+        assert {each.id for each in never_away(seen)} == {instance.id}
+
+
+async def test_questions_for_the_health_are_none_of_the_requests_that_a_worker_serves(
+    agent: Agent, tmp_path: Path
+) -> None:
+    async with gunicorn(agent, "-w 1 --max-requests 20", tmp_path) as (seen, _):
+        (instance,) = await seen.until(1)
+        async with aiohttp.ClientSession(f"http://{instance.address}", headers={"Connection": "close"}) as session:
+            for _ in range(60):
+                async with session.get(f"/health/{instance.id}") as response:
+                    assert response.status == 200
+            served = {await answering(session, set()) for _ in range(19)}
+            assert len(served) == 1
+            await answering(session, served)
+
+
 async def test_gunicorns_own_workers_that_have_served_enough_leave_in_order(agent: Agent, tmp_path: Path) -> None:
     """Both may be away at once, for so long on a busy machine that the agent's look at them fails."""
     async with gunicorn(agent, "-w 2 --max-requests 20 --max-requests-jitter 20", tmp_path, "asgi") as (seen, _):

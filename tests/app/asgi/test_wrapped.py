@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -203,6 +204,38 @@ async def test_a_port_that_is_not_found_is_told(
                 if "cannot find" in answer["why"]:
                     break
     assert "set listen= or MUSTER_LISTEN" in caplog.text
+
+
+async def asked(app: App, path: str) -> tuple[int, str]:
+    """The answer to GET `path`: its status, and who it is from."""
+    told: list[Any] = []
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    async def receive() -> Any: ...
+
+    await app({"type": "http", "method": "GET", "path": path, "http_version": "1.1"}, receive, send)
+    return told[0]["status"], dict(told[0]["headers"])[b"muster-instance"].decode()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_one_that_begins_beside_others_is_the_instance_at_once(told: bool) -> None:
+    """As a new worker is. Nobody answers at the port meanwhile. That somebody knows the id tells as well that it is
+    registered."""
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        (listener,) = (each for each in listeners() if each.port == inherited.getsockname()[1])
+        lease = Lease("joined", listener)
+        lease.join(lambda: "joined-1")
+        lease.tell(told)
+        app = muster.asgi(hello, "joined", registry="memory://wrapped", timing=BRIEF)
+        async with asyncio.timeout(3), begun(app):
+            assert await asked(app, "/health/joined-1") == (200, "joined-1")
+            assert (await registered("joined")).id == "joined-1"
+            assert await asked(app, "/health/joined-1") == (200, "joined-1")
+        assert await asked(app, "/health/joined-1") == (200, "joined-1"), "the other one serves"
+        assert [each.id for each in await seen("joined")] == ["joined-1"]
+        lease.leave(stays=False)
 
 
 async def test_one_that_is_stopped_at_once_removes_what_others_have_left_to_it() -> None:

@@ -44,10 +44,12 @@ def test_where_to_ask(metadata: dict[str, str], path: str | None) -> None:
         (200, None, Verdict.STRANGER),
         (503, None, Verdict.STRANGER),
         (302, "a-1", Verdict.STRANGER),
+        (503, "a", Verdict.NOT_SERVING),  # a process of the service that begins
+        (200, "a", Verdict.STRANGER),
     ],
 )
 def test_what_an_answer_says(status: int, header: str | None, verdict: Verdict) -> None:
-    assert judge("a-1", status, header) is verdict
+    assert judge(Instance("a-1", "a", "h", 1), status, header) is verdict
 
 
 async def test_an_instance_that_proves_who_it_is_gets_calls(world: Any) -> None:

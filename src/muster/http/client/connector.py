@@ -149,7 +149,7 @@ class VerifyingConnector(InstanceConnector):
         answer = await question.send(connection)
         try:
             await answer.start(connection)
-            verdict = judge(self._instance.id, answer.status, answer.headers.get(HEADER))
+            verdict = judge(self._instance, answer.status, answer.headers.get(HEADER))
             if verdict is Verdict.SERVING:
                 await answer.read()
             return verdict

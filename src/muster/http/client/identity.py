@@ -25,9 +25,11 @@ def health_path(instance: Instance) -> str | None:
     return path_of(prefix, instance.id) if prefix.startswith("/") else None
 
 
-def judge(instance_id: str, status: int, header: str | None) -> Verdict:
-    """What the answer of `health_path` says."""
-    if header != instance_id:
+def judge(instance: Instance, status: int, header: str | None) -> Verdict:
+    """What the answer of `health_path` says. A process that begins names its service, until it knows its id."""
+    if status == 503 and header == instance.service:
+        return Verdict.NOT_SERVING
+    if header != instance.id:
         return Verdict.STRANGER
     if 200 <= status < 300:
         return Verdict.SERVING
