@@ -123,3 +123,20 @@ def test_joining_again_changes_nothing(join: Join) -> None:
     assert lease.join(lambda: "another") == instance_id
     assert lease.leave(stays=False)
     assert lease.told() is None
+
+
+def test_who_is_to_be_replaced_waits_until_the_one_before_has_been(join: Join) -> None:
+    (first, _), (second, _) = join(), join()
+    assert first.take_turn(30.0)
+    assert not second.take_turn(30.0)
+    first.leave(stays=True)
+    assert not second.take_turn(30.0)
+    join()
+    assert second.take_turn(30.0)
+    assert first.take_turn(30.0), "it is none of them any more"
+
+
+def test_a_replacement_that_does_not_come_is_not_waited_for_for_ever(join: Join) -> None:
+    (first, _), (second, _) = join(), join()
+    assert first.take_turn(30.0)
+    assert second.take_turn(0.0)

@@ -55,6 +55,12 @@ RETIREMENT = 0.5
 """Seconds for the connections of a worker that is to be replaced to have their last answer. It takes no new ones then,
 and the next worker is not started before it has ended."""
 
+REPLACEMENT = 30.0
+"""Seconds for the next worker to begin, before another one retires all the same."""
+
+TURN = 0.1
+"""Seconds between two looks whether it has begun."""
+
 Seek = Callable[[Listener], Awaitable[Reach | None]]
 """How the application is reached at a listener; None where it does not answer there (yet)."""
 
@@ -111,7 +117,15 @@ class Presence:
         await self.leave()
 
     def retire(self) -> None:
-        """The process has served what it was to serve: leave as at SIGTERM, and then stop the server by one."""
+        """The process has served what it was to serve: leave as at SIGTERM, and then stop the server by one.
+
+        Processes that share a port do so one by one, and serve on until it is their turn.
+        """
+        if self._end.is_set():
+            return
+        if self._lease is not None and not self._lease.take_turn(REPLACEMENT):
+            asyncio.get_running_loop().call_later(TURN, self.retire)
+            return
         self._retiring = True
         if self._ended.is_set():
             signal.raise_signal(signal.SIGTERM)

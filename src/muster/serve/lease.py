@@ -16,6 +16,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -31,13 +32,15 @@ RUNTIME = "MUSTER_RUNTIME_DIR"
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the processes know of their registration. `inode`: of the socket that it was made for; a new one at the
-    same address is another run. `why`: what keeps it from being registered. `tls`: whether it is spoken there."""
+    same address is another run. `why`: what keeps it from being registered. `tls`: whether it is spoken there.
+    `replacing`: since when (Unix time) one of them is away that another process takes the place of; 0 for none."""
 
     id: str
     inode: int
     registered: bool = False
     why: str = ""
     tls: bool = False
+    replacing: float = 0.0
 
 
 class Lease:
@@ -65,7 +68,7 @@ class Lease:
             known = _read(state)
             if known is None or (alone and (known.inode != self._inode or not self._inode)):
                 known = Shared(new_id(), self._inode, tls=tls)
-                _write(state, known)
+            _write(state, replace(known, replacing=0.0))
             fcntl.flock(self._members, fcntl.LOCK_SH)
             return known.id
 
@@ -120,6 +123,20 @@ class Lease:
             return _read(state)
         finally:
             os.close(state)
+
+    def take_turn(self, patience: float) -> bool:
+        """Whether this process may leave to be replaced; then it is its turn until the next process joins, or for
+        `patience` seconds. Else it is another one's: without turns all might be away at once."""
+        if self._members is None:
+            return True
+        now = time.time()
+        with self._state() as state:
+            known = _read(state)
+            if known is not None and 0 <= now - known.replacing < patience:
+                return False
+            if known is not None:
+                _write(state, replace(known, replacing=now))
+        return True
 
     def leave(self, stays: bool) -> bool:
         """Be one of them no more; returns whether nobody is left. May be called again, and returns False then.
