@@ -143,6 +143,8 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.popen.pid, number)
+        if number == signal.SIGSTOP:  # which takes a moment: until then it may answer
+            os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED | os.WNOWAIT)
 
     def end(self) -> None:
         """May be called again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import grpc
@@ -14,6 +15,11 @@ from muster.grpc.sync.bridged import Answer, Dialogue, Stub
 
 OWN = ("/grpc.health.", "/grpc.reflection.")
 """What muster asks an instance for its own sake."""
+
+PATIENCE = 0.5
+"""Seconds for a thread that looks five times a second to come to its end."""
+
+TICK = 0.01
 
 _STATES = {state.value[0]: state for state in grpc.ChannelConnectivity}
 
@@ -54,11 +60,11 @@ class Bridge:
             await self._moved.wait()
 
     async def close(self, grace: float | None = None) -> None:
-        """Cancels the calls at once. In a thread: it waits for the one that watches the state, up to 0.2 s."""
+        """Cancels the calls. In a thread: it waits for the one that watches the state, up to 0.2 s."""
         self._closed = True
         self._moved.set()
         self._channel.unsubscribe(self._hear)
-        await self._background.aside(self._channel.close)
+        await self._background.aside(self._close)
 
     def unary_unary(self, method: str, *codec: Any, **named: Any) -> Stub:
         return self._stub("unary_unary", Answer, method, codec, named)
@@ -77,6 +83,15 @@ class Bridge:
         blocking = getattr(channel, kind)(method, *codec, **named)
         return Stub(self._background, blocking, shape, plain=innermost(channel) is channel)
 
+    def _close(self) -> None:
+        """gRPC's thread that watches the state ends when it sees that nobody wants to hear of it; one that came to look
+        just when the channel has closed would raise, for all to see on stderr."""
+        watching = getattr(innermost(self._channel), "_connectivity_state", _Unseen)
+        end = time.monotonic() + PATIENCE
+        while watching.polling and time.monotonic() < end:
+            time.sleep(TICK)
+        self._channel.close()
+
     def _now(self) -> grpc.ChannelConnectivity:
         return self._heard if self._core is None and not self._closed else self.get_state()
 
@@ -91,6 +106,12 @@ class Bridge:
         self._heard = state
         self._was_ready = self._was_ready or state is grpc.ChannelConnectivity.READY
         self._moved.set()
+
+
+class _Unseen:
+    """Of a channel that cannot be looked into: it may be so."""
+
+    polling = True
 
 
 def innermost(channel: Any) -> Any:
