@@ -82,6 +82,16 @@ async def test_registers_anew_when_it_was_forgotten(registrar: Scripted) -> None
     assert list(dict.fromkeys(states)) == [RegistrationState.WAITING, RegistrationState.REGISTERED]
 
 
+@pytest.mark.parametrize("others", [True, False])
+async def test_what_others_have_written_is_taken_out_by_who_never_registered(registrar: Scripted, others: bool) -> None:
+    """A process that is stopped before its first attempt may be the last of those that share a port."""
+    pace, standing = Pace(10.0), Mode.SELF.standing
+    membership = Membership(registrar, ENTRY, passes, standing, pace, written_by_others=lambda: others)
+    assert membership.known is others
+    assert await membership.leave(1.0)
+    assert registrar.done == (["beat critical", "deregister"] if others else [])
+
+
 async def test_a_registry_that_is_away_at_the_start(registrar: Scripted) -> None:
     registrar.answer = lambda _: RegistryUnavailable("refused")
     membership = membership_of(registrar)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from muster.registry.url import open_registry, resolve_url, split_url
 from muster.serve.advertise import IN_PROCESS
 from muster.serve.beside import Beside, asked_of
 from muster.serve.checks import Checks
-from muster.serve.condition import Observed
+from muster.serve.condition import Condition, Observed
 from muster.serve.membership import Gate, Member, Membership
 from muster.serve.mode import Mode
 from muster.serve.settings import Timing
@@ -29,19 +29,30 @@ from muster.serve.writing import shared
 T = TypeVar("T")
 
 
+def _nobody_else() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept, and how: the entry, the register check and whether it is made again, the checks of its author."""
+    """What is kept, and how: the entry, the register check and whether it is made again, the checks of its author, and
+    whether others have written the same entry."""
 
     registration: Registration
     gate: Gate
     rechecks: bool
     checks: Checks
     timing: Timing
+    written_by_others: Callable[[], bool] = _nobody_else
 
     @property
     def pace(self) -> Pace:
         return Pace(self.timing.beat, self.timing.spread, self.rechecks)
+
+    def membership(self, registrar: Registrar | None, mode: Mode, gate: Gate, condition: Condition) -> Membership:
+        """`gate`: the register check, as it is called from the loop that keeps the registration."""
+        entry, others = self.registration, self.written_by_others
+        return Membership(registrar, entry, gate, mode.standing, self.pace, None, condition, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Home:
         if self.thread is None:
             condition = Observed(kept.timing, kept.checks.results.value)
             kept.checks.results.listen(condition.found)
-            yield Membership(registrar, kept.registration, kept.gate, self.mode.standing, kept.pace, None, condition)
+            yield kept.membership(registrar, self.mode, kept.gate, condition)
         else:
             with _beside(self.thread, kept, registrar, self.mode) as member:
                 yield member
@@ -74,7 +85,7 @@ def _beside(thread: Background, kept: Kept, registrar: Registrar | None, mode: M
     condition = Observed(kept.timing, kept.checks.results.value, lambda: watched.lately)
     kept.checks.results.listen(lambda results: thread.call(condition.found, results))
     gate = asked_of(asyncio.get_running_loop(), kept.gate)
-    membership = Membership(registrar, kept.registration, gate, mode.standing, kept.pace, None, condition)
+    membership = kept.membership(registrar, mode, gate, condition)
     with watched.watching(condition.looked):
         yield Beside(membership, thread)
 

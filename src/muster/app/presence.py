@@ -170,6 +170,11 @@ class Presence:
         if self._finding is not None:
             self._finding.reschedule(asyncio.get_running_loop().time())
 
+    def _is_registered(self) -> bool:
+        """Whether the entry is there, by whoever of those who share the port wrote it; also from another thread."""
+        told = self._lease.told() if self._lease else None
+        return told is not None and told.registered
+
     @property
     def goes_on(self) -> bool:
         """Whether the instance stays while this process leaves: others serve it, or will."""
@@ -217,8 +222,7 @@ class Presence:
         """Stopped before the application answered: those that it was to replace may have left the entry to it."""
         self._signalled = not self._retiring
         with self._joined(listener, kept_at.registrar) as (instance_id, registrar):
-            told = self._lease.told() if self._lease else None
-            if registrar is None or told is None or not told.registered:
+            if registrar is None or not self._is_registered():
                 return
             try:
                 async with asyncio.timeout(DEREGISTER_LIMIT):
@@ -231,7 +235,7 @@ class Presence:
         with self._joined(listener, kept_at.registrar, reach.tls) as (instance_id, registrar):
             entry = await self._entry(kept_at, listener, reach, instance_id)
             gate = partial(self._proof, listener, reach, instance_id) if self._adopted is None else _proven
-            kept = Kept(entry, gate, False, Checks(()), joining.timing)
+            kept = Kept(entry, gate, False, Checks(()), joining.timing, self._is_registered)
             with kept_at.member(kept, registrar) as membership:
                 report(membership, entry.instance, partial(self._observe, close_port))
                 health = self.health or self._known_as(instance_id)

@@ -36,6 +36,10 @@ Gate = Callable[[], Awaitable[None]]
 """The register check: raises while the instance should not get calls."""
 
 
+def _never() -> bool:
+    return False
+
+
 class Unwell(Exception):
     """An instance that is critical by what it says of itself does not register: it would be passing at first."""
 
@@ -59,7 +63,8 @@ class Membership:
 
     `registrar` is None where nothing is to be written (`register="external"` and `"off"`): then the register check is
     all there is to do. `standing` tells at any time how things are; nothing is raised for a registry that fails.
-    `condition` is what heartbeats say; a change of it is told at once.
+    `condition` is what heartbeats say; a change of it is told at once. `written_by_others` tells whether somebody else
+    has written the entry, who may leave it to this one to take out.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Membership:
         pace: Pace,
         rng: Random | None = None,
         condition: Condition | None = None,
+        written_by_others: Callable[[], bool] = _never,
     ) -> None:
         self.standing = Latest(begin)
         self.tried = asyncio.Event()
@@ -83,6 +89,7 @@ class Membership:
         self._pace = pace
         self._rng = rng or Random()
         self._written = False
+        self._written_by_others = written_by_others
         self._condition = condition or Serving()
         self._changed = asyncio.Event()
         self._condition.listen(self._changed.set)
@@ -92,7 +99,7 @@ class Membership:
     @property
     def known(self) -> bool:
         """Whether others can have learned of the instance. Ask before `leave`."""
-        return self._registrar is None or self.standing.value.registered_once
+        return self._registrar is None or self.standing.value.registered_once or self._written_by_others()
 
     async def keep(self) -> None:
         """Get registered and stay so, until cancelled. Not to be called twice."""
@@ -196,7 +203,7 @@ class Membership:
             self._changed.set()
 
     async def _resign(self, registrar: Registrar, last: CheckState) -> None:
-        if not self._written:
+        if not self._written and not self._written_by_others():
             return
         instance_id = self._registration.instance.id
         # Deregistering tells those who watch the instance; readers of the check alone are told by its state.
