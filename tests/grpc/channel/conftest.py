@@ -213,8 +213,12 @@ class World:
         options = {"observe": self.events.append, "balancing": IN_TURN} | options
         return await self.stack.enter_async_context(GrpcTransport(self.book, **options))
 
-    async def stub(self, **options: Any) -> Any:
-        return SayStub((await self.transport(**options)).channel(NAME))
+    async def stub(self, *ready: str, **options: Any) -> Any:
+        """`ready`: the instances that are connected when it returns, if any are to be."""
+        transport = await self.transport(**options)
+        if ready:
+            await self.ready(transport, *ready)
+        return SayStub(transport.channel(NAME))
 
     def told(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]

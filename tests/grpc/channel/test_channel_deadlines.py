@@ -163,7 +163,7 @@ async def test_a_call_without_time_is_not_sent(world: Any) -> None:
 async def test_an_attempt_that_takes_too_long_is_given_to_another(world: Any) -> None:
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     world.book.know(*greeters)
-    stub = await world.stub(idempotent={HELLO}, policy=RetryPolicy(attempt_timeout=1.0))
+    stub = await world.stub("g1", "g2", idempotent={HELLO}, policy=RetryPolicy(attempt_timeout=1.0))
     greeters[1].say.release.set()
     for _ in range(2):
         reply = await stub.Hello(HelloRequest(name="hang"), timeout=30)
@@ -185,7 +185,7 @@ async def test_the_last_attempt_has_all_the_time_that_is_left(world: Any) -> Non
 async def test_the_deadline_is_that_of_the_call_whatever_its_attempts(world: Any) -> None:
     greeters = [await world.greeter("g1"), await world.greeter("g2")]
     world.book.know(*greeters)
-    stub = await world.stub(idempotent={HELLO}, policy=SHORT)
+    stub = await world.stub("g1", "g2", idempotent={HELLO}, policy=SHORT)
     began = time.monotonic()
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await stub.Hello(HelloRequest(name="hang"), timeout=0.3)
