@@ -140,6 +140,7 @@ def test_they_share_one_address_and_one_registration_and_leave_nothing(run: Run)
         assert len(pids) == 3
         assert [crew.call() for _ in range(6)] == [*(order := [crew.call() for _ in range(3)]), *order]
         assert set(order) == pids
+        crew.wait_for(lambda: (len(crew.entries("crew-http")), len(crew.entries("crew"))) == (1, 3))
         [shared] = crew.entries("crew-http")
         grpc = crew.entries("crew")
         assert len({entry["Service"]["Port"] for entry in grpc}) == 3
@@ -162,6 +163,7 @@ def test_they_share_one_address_and_one_registration_and_leave_nothing(run: Run)
 def test_who_is_killed_is_replaced_and_all_that_are_killed_are_critical(run: Run) -> None:
     with run("--workers", "2") as crew:
         before = crew.pids()
+        crew.wait_for(lambda: len(crew.entries("crew")) == 2)
         ids = {entry["Service"]["ID"] for entry in crew.entries("crew")}
         os.kill(min(before), signal.SIGKILL)
         crew.wait_for(lambda: "1 of 2 workers serve" in crew.check()[1])
