@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -68,10 +69,13 @@ async def client(agent: Agent) -> AsyncIterator[Client]:
 
 
 async def answered(agent: Agent) -> bytes:
-    """What another client gets meanwhile."""
+    """What another client gets meanwhile, and soon."""
+    begun = time.monotonic()
     async with client(agent) as other:
         await other.send(LEADER)
-        return await other.status()
+        status = await other.status()
+    assert time.monotonic() - begun < 2.0
+    return status
 
 
 async def test_consuls_own_limits_are_the_defaults() -> None:

@@ -290,7 +290,7 @@ async def test_a_stop_cancels_what_does_not_end_in_its_grace() -> None:
         await servicer.entered.wait()
         began = time.monotonic()
         await server.stop(0.1)
-        assert 0.1 <= time.monotonic() - began < 10
+        assert 0.1 <= time.monotonic() - began < 1.0
         assert servicer.ended == ["wait"]
         assert await waiting.code() is grpc.StatusCode.UNAVAILABLE
 

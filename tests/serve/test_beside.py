@@ -136,7 +136,7 @@ async def test_a_registry_that_hangs_at_the_stop_has_no_more_than_its_time(regis
         registrar.hangs = True
     began = time.monotonic()
     await member.leave(0.2)
-    assert 0.2 <= time.monotonic() - began < 10
+    assert 0.2 <= time.monotonic() - began < 2.0
     assert member.standing.value.why == "deregister: no answer within 0.2 s"
 
 

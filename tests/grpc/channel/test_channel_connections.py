@@ -54,7 +54,7 @@ async def test_a_newcomer_is_connected_before_it_gets_calls(world: Any) -> None:
         world.book.know(greeter, newcomer)
         began = time.monotonic()
         assert {await _hello(stub) for _ in range(20)} == {"g1"}
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 2
 
 
 async def test_an_old_connection_is_replaced_and_no_call_fails(world: Any) -> None:
@@ -96,7 +96,7 @@ async def test_an_instance_that_answers_no_pings_is_left_out(world: Any) -> None
     process.signal(signal.SIGSTOP)
     began = time.monotonic()
     await world.until(lambda: world.told(InstanceEjected))
-    assert time.monotonic() - began < 15, "TCP by itself would notice after 20 s"
+    assert time.monotonic() - began < 5, "TCP by itself would notice after 20 s"
     process.signal(signal.SIGCONT)
     await world.ready(transport, "g1")
     assert await _hello(stub) == "g1"

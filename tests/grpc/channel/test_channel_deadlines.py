@@ -94,7 +94,7 @@ async def test_a_nested_call_never_outlives_its_parent(world: Any) -> None:
             await stub.Hello(HelloRequest(name="hang"), timeout=0.3)
         assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await world.until(lambda: greeter.say.cancelled)
-        assert time.monotonic() - began < 30, "it was given a minute"
+        assert time.monotonic() - began < 2, "it was given a minute"
 
 
 async def test_a_nested_stream_never_outlives_its_parent(world: Any) -> None:
@@ -165,7 +165,7 @@ async def test_an_attempt_that_takes_too_long_is_given_to_another(world: Any) ->
     world.book.know(*greeters)
     stub = await world.stub("g1", "g2", idempotent={HELLO}, policy=RetryPolicy(attempt_timeout=1.0))
     greeters[1].say.release.set()
-    for _ in range(2):
+    for _ in range(4):
         reply = await stub.Hello(HelloRequest(name="hang"), timeout=30)
         assert reply.served_by == "g2"
     assert {(event.instance_id, event.code, event.retrying) for event in world.told(AttemptFailed)} == {
@@ -190,7 +190,7 @@ async def test_the_deadline_is_that_of_the_call_whatever_its_attempts(world: Any
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await stub.Hello(HelloRequest(name="hang"), timeout=0.3)
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert 0.29 < time.monotonic() - began < 10
+    assert 0.29 < time.monotonic() - began < 1.5
     assert sum(greeter.say.calls for greeter in greeters) == 2
 
 

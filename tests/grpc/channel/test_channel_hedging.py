@@ -48,7 +48,7 @@ async def test_the_faster_answer_is_taken_and_the_other_call_cancelled(world: An
     began = time.monotonic()
     for _ in range(6):
         assert (await stub.Hello(HANG, timeout=10)).served_by == "g2"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 5
     hedges = world.told(CallHedged)
     assert hedges
     assert set(hedges) == {CallHedged("greeter", HELLO, "g2")}
@@ -154,7 +154,7 @@ async def test_the_deadline_is_that_of_the_first(world: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await stub.Hello(HANG, timeout=1.0)
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert 0.9 < time.monotonic() - began < 10
+    assert 0.9 < time.monotonic() - began < 2.6
     assert world.told(CallHedged)
 
 
@@ -164,7 +164,7 @@ async def test_an_answer_of_the_application_is_an_answer(world: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await stub.Hello(HelloRequest(name="fail:NOT_FOUND"))
     assert failed.value.code() is grpc.StatusCode.NOT_FOUND
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 2
 
 
 async def test_a_failure_is_retried_as_ever(world: Any) -> None:

@@ -11,7 +11,7 @@ from muster.cli.demo.load import Call
 LET_GO_LIMIT = 1.0
 """Seconds in which the client must have stopped choosing a killed instance: it sees the connection break at once."""
 
-RETURN_LIMIT = 60.0
+RETURN_LIMIT = 15.0
 """Seconds from starting an instance to its first answer: mostly Python's own start, on a machine that may be slow."""
 
 
